@@ -1,0 +1,24 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+
+/**
+ * Runs the first TypeScript example of a package's README, for its test, so that what people copy works.
+ *
+ * @param modules what the example imports, by name
+ * @param given what the example takes for granted, by name
+ * @returns everything that it printed
+ */
+export async function runReadme(
+  folder: string,
+  modules: Readonly<Record<string, object>>,
+  given: Readonly<Record<string, unknown>> = {},
+): Promise<unknown[]> {
+  const readme = readFileSync(join(folder, "README.md"), "utf8");
+  const code = /```ts\n([\s\S]*?)```/.exec(readme)?.[1] ?? "";
+  const body = code.replaceAll(/import (\{.*?\}) from (".*?");/g, "const $1 = modules[$2];");
+  const printed: unknown[] = [];
+  const AsyncFunction = Object.getPrototypeOf(async () => {}).constructor;
+  const run = new AsyncFunction("modules", "console", ...Object.keys(given), body);
+  await run(modules, { log: (...values: unknown[]) => printed.push(...values) }, ...Object.values(given));
+  return printed;
+}
