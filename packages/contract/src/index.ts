@@ -1,0 +1,3 @@
+export { KdError, type KdErrorCode } from "./error.ts";
+export { responseRows, visualRows } from "./rows.ts";
+export { IGNORE_INDEX, type ImageBatch, type ImageSpan, type TokenBatch } from "./token-batch.ts";
