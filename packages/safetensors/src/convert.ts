@@ -1,0 +1,75 @@
+import { fail } from "./fail.ts";
+import { convertInto, fromBf16, fromF16 } from "./half.ts";
+import type { StoredTensor } from "./parse.ts";
+
+/**
+ * The values of a float tensor; F16 and BF16 are widened, F64 is rounded. F32 that is aligned shares memory with the file's bytes.
+ *
+ * @throws KdError `KD_SAFETENSORS` for whole-number types.
+ */
+export function toFloat32({ dtype, data }: StoredTensor): Float32Array {
+  switch (dtype) {
+    case "F32":
+      return view(data, Float32Array);
+    case "F64":
+      return Float32Array.from(view(data, Float64Array));
+    case "F16":
+      return widened(data, fromF16);
+    case "BF16":
+      return widened(data, fromBf16);
+    default:
+      return fail("toFloat32", `expected F32, F16, BF16 or F64, got ${dtype}; read it with toInt32`);
+  }
+}
+
+/**
+ * The values of a whole-number tensor. I32 that is aligned shares memory with the file's bytes.
+ *
+ * @throws KdError `KD_SAFETENSORS` for float types and for values beyond 32 bits.
+ */
+export function toInt32({ dtype, data }: StoredTensor): Int32Array {
+  switch (dtype) {
+    case "I32":
+      return view(data, Int32Array);
+    case "I64":
+      return Int32Array.from(view(data, BigInt64Array), narrow);
+    case "U64":
+      return Int32Array.from(view(data, BigUint64Array), narrow);
+    case "U32":
+      return Int32Array.from(view(data, Uint32Array), narrow);
+    case "I16":
+      return Int32Array.from(view(data, Int16Array));
+    case "U16":
+      return Int32Array.from(view(data, Uint16Array));
+    case "I8":
+      return Int32Array.from(view(data, Int8Array));
+    case "U8":
+    case "BOOL":
+      return Int32Array.from(data);
+    default:
+      return fail("toInt32", `expected a whole-number type, got ${dtype}; read it with toFloat32`);
+  }
+}
+
+function widened(data: Uint8Array, convert: (half: number) => number): Float32Array {
+  const halves = view(data, Uint16Array);
+  return convertInto(halves, new Float32Array(halves.length), convert);
+}
+
+function narrow(value: bigint | number): number {
+  const small = Number(value);
+  if (small !== (small | 0)) fail("toInt32", `expected values of 32 bits, got ${value}`);
+  return small;
+}
+
+interface View<T> {
+  readonly BYTES_PER_ELEMENT: number;
+  new (buffer: ArrayBufferLike, offset: number, length: number): T;
+}
+
+function view<T>(data: Uint8Array, type: View<T>): T {
+  const width = type.BYTES_PER_ELEMENT;
+  // Typed arrays must begin at a multiple of their width; files promise no such thing.
+  const aligned = data.byteOffset % width === 0 ? data : data.slice();
+  return new type(aligned.buffer, aligned.byteOffset, aligned.length / width);
+}

@@ -1,0 +1,3 @@
+export { readSafetensors } from "./read.ts";
+export { readWeights } from "./weights.ts";
+export { writeSafetensors } from "./write.ts";
