@@ -1,0 +1,49 @@
+import { KdError } from "@kd/contract";
+import { engine } from "@tensorflow/tfjs-core";
+
+/** Something that was looked at and not used. */
+export interface Tried {
+  /** An engine ("wasm"), a library ("libopenblas.so.0") or a part ("kernels"). */
+  readonly name: string;
+  readonly reason: string;
+}
+
+/** What really runs, not what was asked for. */
+export interface BackendDescription {
+  /** "wasm", "cpu", "tensorflow" or "webgpu". */
+  readonly engine: string;
+  /** Who multiplies matrices in `linear`, `attention` and the losses. */
+  readonly gemm: {
+    /** "blas": a system library through koffi; "onnxruntime": the package onnxruntime-node; "wasm": the fused kernels' own; "engine": tfjs's matMul. */
+    readonly provider: "blas" | "onnxruntime" | "wasm" | "engine";
+    readonly library?: string;
+    readonly version?: string;
+  };
+  /** Threads of the matrix product; everything else on wasm and cpu runs on one. */
+  readonly threads: number;
+  /** Whether the wasm module uses SIMD; false on other engines. */
+  readonly simd: boolean;
+  /** Whether the fused kernels are attached. */
+  readonly fused: boolean;
+  readonly tried: readonly Tried[];
+}
+
+// Keyed by tfjs's live backend, of which a process has one at a time: tfjs keeps it in module state, so the description must follow it.
+const descriptions = new WeakMap<object, BackendDescription>();
+
+export function describe(backend: object, description: BackendDescription): BackendDescription {
+  descriptions.set(backend, description);
+  return description;
+}
+
+/** The backend in use, as `useBackend` found it. Throws KD_BACKEND when `useBackend` has not started it. */
+export function describeBackend(): BackendDescription {
+  const { backendName, registry } = engine();
+  const backend = registry[backendName];
+  const description = backend === undefined ? undefined : descriptions.get(backend);
+  if (description !== undefined) return description;
+  throw new KdError(
+    "KD_BACKEND",
+    `describeBackend: expected a backend started by useBackend, got ${backendName ?? "none"}; await useBackend() first`,
+  );
+}

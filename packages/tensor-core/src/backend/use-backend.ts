@@ -1,0 +1,96 @@
+import "@tensorflow/tfjs-backend-cpu";
+import "@tensorflow/tfjs-backend-wasm";
+import { KdError } from "@kd/contract";
+import { env, setBackend, engine as tfEngine } from "@tensorflow/tfjs-core";
+import { chooseGemm } from "../gemm/choose-gemm.ts";
+import { attachKernels } from "../kernels/binding.ts";
+import { type BackendDescription, describe, type Tried } from "./description.ts";
+import { startCpu, startTensorflow, startWasm, startWebgpu } from "./start-engine.ts";
+
+/** What {@link useBackend} starts. */
+export interface BackendOptions {
+  /** "auto" takes the first that starts of tensorflow (on a GPU only), wasm and cpu. @defaultValue "auto" */
+  readonly engine?: "auto" | "wasm" | "cpu" | "tensorflow" | "webgpu";
+  /** Path or name of a BLAS library, "onnxruntime-node", or false for none. @defaultValue the first found by name */
+  readonly blas?: string | false;
+  /** Threads of the matrix product. @defaultValue the machine's */
+  readonly threads?: number;
+}
+
+const STARTS: Readonly<Record<string, (options: { gpuOnly: boolean }) => Promise<object>>> = {
+  tensorflow: startTensorflow,
+  wasm: startWasm,
+  cpu: startCpu,
+  webgpu: startWebgpu,
+};
+const AUTO = ["tensorflow", "wasm", "cpu"];
+// One start at a time: tfjs gives a start up when another overtakes it, and has one current engine a process.
+let turn: Promise<unknown> = Promise.resolve();
+const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/**
+ * Starts an engine and makes it the current one for all tensors of this process; on wasm with the fused kernels and the fastest matrix
+ * product found. Throws KD_BACKEND when the engine or the library asked for does not work; the engine before is then the current one again.
+ */
+export function useBackend(options: BackendOptions = {}): Promise<BackendDescription> {
+  const result = turn.then(() => startNow(options));
+  turn = result.catch(() => {});
+  return result;
+}
+
+async function startNow(options: BackendOptions): Promise<BackendDescription> {
+  const { engine = "auto", threads = 1 } = options;
+  if (!Number.isInteger(threads) || threads < 1)
+    throw new KdError("KD_CONFIG", `useBackend: threads must be a positive whole number, got ${threads}; leave it out`);
+  const before = tfEngine().backendName;
+  const tried: Tried[] = [];
+  try {
+    const { name, backend } = await startFirst(engine, tried);
+    return describe(backend, await furnish(name, backend, options, tried));
+  } catch (error) {
+    if (before) await setBackend(before);
+    if (KdError.is(error)) throw error;
+    throw new KdError("KD_BACKEND", `useBackend: expected engine "${engine}" to start, got: ${reasonOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+async function startFirst(engine: string, tried: Tried[]): Promise<{ name: string; backend: object }> {
+  for (const name of engine === "auto" ? AUTO : [engine]) {
+    const start = STARTS[name];
+    if (start === undefined)
+      throw new KdError(
+        "KD_BACKEND",
+        `useBackend: expected an engine of auto, ${Object.keys(STARTS).join(", ")}, got "${name}"`,
+      );
+    try {
+      return { name, backend: await start({ gpuOnly: engine === "auto" }) };
+    } catch (error) {
+      if (engine !== "auto") throw error;
+      tried.push({ name, reason: reasonOf(error) });
+    }
+  }
+  const reasons = tried.map(({ name, reason }) => `${name}: ${reason}`).join("; ");
+  throw new KdError("KD_BACKEND", `useBackend: expected an engine that starts, got ${reasons}`);
+}
+
+/** Adds to a started engine what this package has for it. */
+async function furnish(
+  engine: string,
+  backend: object,
+  { blas, threads }: BackendOptions,
+  tried: Tried[],
+): Promise<BackendDescription> {
+  if (engine === "wasm") {
+    const kernels = await attachKernels(backend); // those that the start attached
+    const simd = Boolean(await env().getAsync("WASM_HAS_SIMD_SUPPORT"));
+    return { engine, ...chooseGemm(kernels, { blas, threads, tried }), simd, fused: true, tried };
+  }
+  if (typeof blas === "string")
+    throw new KdError(
+      "KD_BACKEND",
+      `useBackend: expected engine "wasm" for blas "${blas}", got "${engine}"; leave blas out`,
+    );
+  return { engine, gemm: { provider: "engine" }, threads: 1, simd: false, fused: false, tried };
+}

@@ -1,0 +1,172 @@
+import { KdError } from "@kd/contract";
+import { type FusedKernels, fusedKernels } from "../kernels/binding.ts";
+import { constant, differentiable, type Operand, tensorOf } from "../operand.ts";
+import {
+  add,
+  matMul,
+  mul,
+  reshape,
+  softmax,
+  sub,
+  sum,
+  type Tensor,
+  type Tensor2D,
+  type Tensor4D,
+  tensor,
+  tidy,
+  tile,
+  transpose,
+} from "../ops.ts";
+
+/** Options of {@link attention}. */
+export interface AttentionOptions {
+  /** `[B, T, H, headDim]` */
+  readonly query: Operand<Tensor4D>;
+  /** `[B, S, KV, headDim]`; KV divides H (grouped-query attention, arXiv 2305.13245). */
+  readonly key: Operand<Tensor4D>;
+  readonly value: Operand<Tensor4D>;
+  /** float32 `[B, S]`, 1 real, 0 masked; all real by default. A row that sees no real key gives an average that nobody should read. */
+  readonly keyMask?: Tensor2D;
+  /** With S > T the queries are the last T positions, as with a KV cache. */
+  readonly causal: boolean;
+  /** @defaultValue headDim ** -0.5 */
+  readonly scale?: number;
+}
+
+/** Softmax attention with grouped heads: `[B, T, H, headDim]`. */
+export function attention({ query, key, value, keyMask, causal, scale }: AttentionOptions): Tensor4D {
+  const [b, t, h, d] = tensorOf(query).shape;
+  const [kb, s, kv, kd] = tensorOf(key).shape;
+  if (
+    kb !== b ||
+    kd !== d ||
+    h % kv !== 0 ||
+    tensorOf(value).shape.join() !== tensorOf(key).shape.join() ||
+    (causal && s < t)
+  )
+    throw new KdError(
+      "KD_SHAPE",
+      `attention: key and value must be [B, S, KV, headDim] with B=${b}, headDim=${d}, KV dividing ${h}${causal ? ` and S ≥ ${t}` : ""}, got [${tensorOf(key).shape.join(", ")}] and [${tensorOf(value).shape.join(", ")}]`,
+    );
+  if (keyMask !== undefined && (keyMask.shape[0] !== b || keyMask.shape[1] !== s))
+    throw new KdError("KD_SHAPE", `attention: keyMask must be [${b}, ${s}], got [${keyMask.shape.join(", ")}]`);
+  const sizes = { b, t, s, h, kv, d, causal, scale: scale ?? d ** -0.5 };
+  const operands: Record<string, Operand> = {
+    query,
+    key,
+    value,
+    ...(keyMask === undefined ? {} : { keyMask: constant(keyMask) }),
+  };
+  return differentiable(operands, (x) => {
+    const k = fusedKernels();
+    return k ? fused(k, x as never, sizes) : portable(x as never, sizes);
+  }) as Tensor4D;
+}
+
+interface Sizes {
+  readonly b: number;
+  readonly t: number;
+  readonly s: number;
+  readonly h: number;
+  readonly kv: number;
+  readonly d: number;
+  readonly causal: boolean;
+  readonly scale: number;
+}
+type Values = Record<"query" | "key" | "value", Tensor> & { readonly keyMask?: Tensor };
+
+const MASKED = -1e9;
+
+/** Additive mask `[B or 1, G·T, S]` in the layout of {@link portable}'s scores, built outside the tape. */
+function additiveMask({ b, t, s, h, kv, causal }: Sizes, keyMask?: Tensor): Tensor {
+  const one = new Float32Array(t * s);
+  if (causal) for (let i = 0; i < t; i++) for (let j = s - t + i + 1; j < s; j++) one[i * s + j] = MASKED;
+  const causalMask = tile(tensor(one, [1, t, s]), [1, h / kv, 1]);
+  if (keyMask === undefined) return causalMask;
+  const keys = reshape(mul(sub(1, keyMask), MASKED), [b, 1, 1, s]);
+  return reshape(tile(add(reshape(causalMask, [1, 1, (h / kv) * t, s]), keys), [1, kv, 1, 1]), [
+    b * kv,
+    (h / kv) * t,
+    s,
+  ]);
+}
+
+// Queries of one key head side by side, [B·KV, G·T, d]: keys and values are never repeated.
+function portable(x: Values, sizes: Sizes) {
+  const { b, t, s, h, kv, d, scale } = sizes;
+  const group = h / kv;
+  const fold = (q: Tensor) =>
+    reshape(transpose(reshape(q, [b, t, kv, group, d]), [0, 2, 3, 1, 4]), [b * kv, group * t, d]);
+  const unfold = (q: Tensor) => reshape(transpose(reshape(q, [b, kv, group, t, d]), [0, 3, 1, 2, 4]), [b, t, h, d]);
+  const foldKeys = (k: Tensor) => reshape(transpose(k, [0, 2, 1, 3]), [b * kv, s, d]);
+  const unfoldKeys = (k: Tensor) => transpose(reshape(k, [b, kv, s, d]), [0, 2, 1, 3]);
+  const probabilities = () =>
+    softmax(add(mul(matMul(fold(x.query), foldKeys(x.key), false, true), scale), additiveMask(sizes, x.keyMask)));
+  return {
+    value: tidy(() => unfold(matMul(probabilities(), foldKeys(x.value)))),
+    // Probabilities are computed again instead of kept: O(T²) memory would outweigh the product.
+    backward: (dy: Tensor) => {
+      const [q, k, v, p, dOut] = [fold(x.query), foldKeys(x.key), foldKeys(x.value), probabilities(), fold(dy)];
+      const dp = matMul(dOut, v, false, true);
+      const ds = mul(mul(p, sub(dp, sum(mul(p, dp), -1, true))), scale);
+      return {
+        query: unfold(matMul(ds, k)),
+        key: unfoldKeys(matMul(ds, q, true, false)),
+        value: unfoldKeys(matMul(p, dOut, true, false)),
+      };
+    },
+  };
+}
+
+function fused(k: FusedKernels, x: Values, sizes: Sizes) {
+  const { b, t, s, h, kv, d, causal, scale } = sizes;
+  const out = k.output(x.query.shape);
+  const p = k.output([b, h, t, s]);
+  const mask = x.keyMask === undefined ? 0 : k.address(x.keyMask);
+  k.x.attentionFwd(
+    k.address(x.query),
+    k.address(x.key),
+    k.address(x.value),
+    mask,
+    k.address(out),
+    k.address(p),
+    b,
+    t,
+    s,
+    h,
+    kv,
+    d,
+    causal ? 1 : 0,
+    scale,
+  );
+  return {
+    value: out,
+    saved: [p],
+    backward: (dy: Tensor, [kept]: readonly Tensor[]) => {
+      const query = k.output(x.query.shape);
+      const key = k.zeros(x.key.shape);
+      const value = k.zeros(x.key.shape);
+      const scores = k.output([t, s]);
+      k.x.attentionBwd(
+        k.address(dy),
+        k.address(x.query),
+        k.address(x.key),
+        k.address(x.value),
+        k.address(kept as Tensor),
+        k.address(query),
+        k.address(key),
+        k.address(value),
+        k.address(scores),
+        b,
+        t,
+        s,
+        h,
+        kv,
+        d,
+        causal ? 1 : 0,
+        scale,
+      );
+      return { query, key, value };
+    },
+  };
+}

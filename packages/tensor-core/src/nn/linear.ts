@@ -1,0 +1,108 @@
+import { KdError } from "@kd/contract";
+import { type FusedKernels, fusedKernels } from "../kernels/binding.ts";
+import { differentiable, type Operand, tensorOf } from "../operand.ts";
+import { add, matMul, reshape, sum, type Tensor, type Tensor1D, type Tensor2D, tidy } from "../ops.ts";
+
+/**
+ * `x · weightᵀ + bias`, as `torch.nn.functional.linear`.
+ *
+ * @param x `[..., in]`
+ * @param weight `[out, in]`, the layout of PyTorch and Hugging Face files
+ * @param bias `[out]`; none by default
+ * @returns `[..., out]`
+ */
+export function linear(x: Operand, weight: Operand<Tensor2D>, bias?: Operand<Tensor1D>): Tensor {
+  const shape = tensorOf(x).shape;
+  const [width, inputs] = tensorOf(weight).shape;
+  if (shape.length < 2 || shape.at(-1) !== inputs)
+    throw new KdError(
+      "KD_SHAPE",
+      `linear: x must be [..., ${inputs}] for a weight [${width}, ${inputs}], got [${shape.join(", ")}]`,
+    );
+  if (bias !== undefined && (tensorOf(bias).shape.length !== 1 || tensorOf(bias).shape[0] !== width))
+    throw new KdError("KD_SHAPE", `linear: bias must be [${width}], got [${tensorOf(bias).shape.join(", ")}]`);
+  const operands: Record<string, Operand> = bias === undefined ? { x, weight } : { x, weight, bias };
+  return differentiable(operands, (t) => {
+    const k = fusedKernels();
+    return k ? fused(k, t) : portable(t);
+  });
+}
+
+interface Values {
+  [name: string]: Tensor;
+}
+
+const rows = (t: Tensor): Tensor2D => reshape(t, [-1, t.shape.at(-1) as number]) as Tensor2D;
+
+function portable(t: Values) {
+  const { x, weight, bias } = t as Record<"x" | "weight", Tensor> & { bias?: Tensor };
+  const shape = [...x.shape.slice(0, -1), weight.shape[0] as number];
+  const value = tidy(() => {
+    const y = matMul(rows(x), weight as Tensor2D, false, true);
+    return reshape(bias === undefined ? y : add(y, bias), shape);
+  });
+  const backward = (dy: Tensor, _: readonly Tensor[], wants: (name: string) => boolean) => {
+    const gradient: Record<string, Tensor> = {};
+    const d = rows(dy);
+    if (wants("x")) gradient.x = reshape(matMul(d, t.weight as Tensor2D), (t.x as Tensor).shape);
+    if (wants("weight")) gradient.weight = matMul(d, rows(t.x as Tensor), true, false);
+    if (wants("bias")) gradient.bias = sum(d, 0);
+    return gradient;
+  };
+  return { value, backward };
+}
+
+function fused(k: FusedKernels, t: Values) {
+  const { x, weight, bias } = t as Record<"x" | "weight", Tensor> & { bias?: Tensor };
+  const [n, inputs] = weight.shape as [number, number];
+  const m = x.size / inputs;
+  const value = k.output([...x.shape.slice(0, -1), n]);
+  k.gemm(false, true, m, n, inputs, 1, k.address(x), inputs, k.address(weight), inputs, 0, k.address(value), n);
+  if (bias !== undefined && m > 0) k.x.addBias(k.address(value), k.address(bias), n, 0, m);
+  const backward = (dy: Tensor, _: readonly Tensor[], wants: (name: string) => boolean) => {
+    const gradient: Record<string, Tensor> = {};
+    const d = k.address(dy);
+    if (wants("x")) {
+      gradient.x = k.output((t.x as Tensor).shape);
+      k.gemm(
+        false,
+        false,
+        m,
+        inputs,
+        n,
+        1,
+        d,
+        n,
+        k.address(t.weight as Tensor),
+        inputs,
+        0,
+        k.address(gradient.x),
+        inputs,
+      );
+    }
+    if (wants("weight")) {
+      gradient.weight = k.output([n, inputs]);
+      k.gemm(
+        true,
+        false,
+        n,
+        inputs,
+        m,
+        1,
+        d,
+        n,
+        k.address(t.x as Tensor),
+        inputs,
+        0,
+        k.address(gradient.weight),
+        inputs,
+      );
+    }
+    if (wants("bias")) {
+      gradient.bias = k.zeros([n]);
+      k.x.colSum(d, k.address(gradient.bias), n, 0, m);
+    }
+    return gradient;
+  };
+  return { value, backward };
+}

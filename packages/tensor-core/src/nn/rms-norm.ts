@@ -1,0 +1,72 @@
+import { KdError } from "@kd/contract";
+import { type FusedKernels, fusedKernels } from "../kernels/binding.ts";
+import { differentiable, type Operand, tensorOf } from "../operand.ts";
+import { add, mean, mul, reshape, rsqrt, square, sub, sum, type Tensor, type Tensor1D, tidy } from "../ops.ts";
+
+/**
+ * `x / rms(x) · weight` over the last axis, as Llama's and Qwen2's RMSNorm.
+ *
+ * @param x `[..., D]`
+ * @param weight `[D]`
+ * @param options.epsilon added to the mean square; 1e-6 as in Qwen2's configuration
+ */
+export function rmsNorm(
+  x: Operand,
+  weight: Operand<Tensor1D>,
+  { epsilon = 1e-6 }: { readonly epsilon?: number } = {},
+): Tensor {
+  const width = tensorOf(weight).size;
+  if (tensorOf(x).shape.at(-1) !== width)
+    throw new KdError("KD_SHAPE", `rmsNorm: x must be [..., ${width}], got [${tensorOf(x).shape.join(", ")}]`);
+  return differentiable({ x, weight }, (t) => {
+    const k = fusedKernels();
+    return k ? fused(k, t, epsilon) : portable(t, epsilon);
+  });
+}
+
+type Values = Record<"x" | "weight", Tensor>;
+type Wants = (name: "x" | "weight") => boolean;
+
+function portable(t: Values, epsilon: number) {
+  const inverse = (x: Tensor) => rsqrt(add(mean(square(x), -1, true), epsilon));
+  return {
+    value: tidy(() => mul(mul(t.x, inverse(t.x)), t.weight)),
+    backward: (dy: Tensor, _: readonly Tensor[], wants: Wants) => {
+      const r = inverse(t.x);
+      const normed = mul(t.x, r);
+      const scaled = mul(dy, t.weight);
+      return {
+        ...(wants("x") ? { x: mul(r, sub(scaled, mul(normed, mean(mul(scaled, normed), -1, true)))) } : {}),
+        ...(wants("weight") ? { weight: sum(reshape(mul(dy, normed), [-1, t.weight.size]), 0) } : {}),
+      };
+    },
+  };
+}
+
+function fused(k: FusedKernels, t: Values, epsilon: number) {
+  const width = t.weight.size;
+  const rows = t.x.size / width;
+  const value = k.output(t.x.shape);
+  const inverse = k.output([rows]);
+  k.x.rmsFwd(k.address(t.x), k.address(t.weight), k.address(value), k.address(inverse), width, epsilon, 0, rows);
+  return {
+    value,
+    saved: [inverse],
+    backward: (dy: Tensor, [r]: readonly Tensor[], _: Wants) => {
+      const x = k.output(t.x.shape);
+      const weight = k.zeros([width]);
+      k.x.rmsBwd(
+        k.address(dy),
+        k.address(t.x),
+        k.address(t.weight),
+        k.address(r as Tensor),
+        k.address(x),
+        k.address(weight),
+        width,
+        0,
+        rows,
+      );
+      return { x, weight }; // one pass gives both; an unwanted [D] is free
+    },
+  };
+}

@@ -1,0 +1,96 @@
+import { KdError } from "@kd/contract";
+import { fusedKernels } from "../kernels/binding.ts";
+import { constant, differentiable, type Operand, tensorOf } from "../operand.ts";
+import {
+  add,
+  concat,
+  mul,
+  neg,
+  reshape,
+  slice,
+  type Tensor,
+  type Tensor2D,
+  type Tensor4D,
+  tensor2d,
+  tidy,
+} from "../ops.ts";
+
+/** Cosines and sines of every position. */
+export interface RopeTables {
+  /** `[T, headDim]`, second half equal to the first, as in Hugging Face. */
+  readonly cos: Tensor2D;
+  readonly sin: Tensor2D;
+}
+
+/**
+ * Tables of rotary position embedding (arXiv 2104.09864), computed in float64 and stored in float32.
+ *
+ * @param options.positions a count (0, 1, …) or the positions themselves
+ * @param options.theta base of the frequencies, Hugging Face's `rope_theta`
+ * @returns the caller's to dispose
+ */
+export function ropeTables(options: {
+  readonly positions: number | Int32Array;
+  readonly headDim: number;
+  readonly theta: number;
+}): RopeTables {
+  const { headDim, theta } = options;
+  if (headDim % 2 !== 0) throw new KdError("KD_CONFIG", `ropeTables: headDim must be even, got ${headDim}`);
+  const positions =
+    typeof options.positions === "number"
+      ? Int32Array.from({ length: options.positions }, (_, i) => i)
+      : options.positions;
+  const cos = new Float32Array(positions.length * headDim);
+  const sin = new Float32Array(positions.length * headDim);
+  for (const [row, position] of positions.entries())
+    for (let i = 0; i < headDim; i++) {
+      const angle = position * theta ** (-(2 * (i % (headDim / 2))) / headDim);
+      cos[row * headDim + i] = Math.cos(angle);
+      sin[row * headDim + i] = Math.sin(angle);
+    }
+  const shape: [number, number] = [positions.length, headDim];
+  return { cos: tensor2d(cos, shape), sin: tensor2d(sin, shape) };
+}
+
+/** Rotates each head by its position: `x [B, T, H, headDim]` with tables of T rows. */
+export function rope(x: Operand<Tensor4D>, { cos, sin }: RopeTables): Tensor4D {
+  const shape = tensorOf(x).shape;
+  if (shape.length !== 4 || shape[1] !== cos.shape[0] || shape[3] !== cos.shape[1])
+    throw new KdError(
+      "KD_SHAPE",
+      `rope: x must be [B, ${cos.shape[0]}, H, ${cos.shape[1]}], got [${shape.join(", ")}]`,
+    );
+  return differentiable({ x, cos: constant(cos), sin: constant(sin) }, (t) => ({
+    value: rotate(t.x, t, 1),
+    backward: (dy: Tensor) => ({ x: rotate(dy, t, -1) }), // a rotation's transpose is its inverse
+  })) as Tensor4D;
+}
+
+function rotate(x: Tensor, { cos, sin }: Record<"cos" | "sin", Tensor>, direction: 1 | -1): Tensor {
+  const [batch, length, heads, headDim] = x.shape as [number, number, number, number];
+  const k = fusedKernels();
+  if (k !== undefined) {
+    const y = k.output(x.shape);
+    k.x.rope(
+      k.address(x),
+      k.address(y),
+      k.address(cos),
+      k.address(sin),
+      length,
+      heads,
+      headDim,
+      direction,
+      0,
+      batch * length,
+    );
+    return y;
+  }
+  return tidy(() => {
+    const half = headDim / 2;
+    const first = slice(x, [0, 0, 0, 0], [-1, -1, -1, half]);
+    const second = slice(x, [0, 0, 0, half], [-1, -1, -1, half]);
+    const turned = direction === 1 ? concat([neg(second), first], -1) : concat([second, neg(first)], -1);
+    const table = (t: Tensor) => reshape(t, [1, length, 1, headDim]);
+    return add(mul(x, table(cos)), mul(turned, table(sin)));
+  });
+}

@@ -1,0 +1,76 @@
+import { KdError } from "@kd/contract";
+import { type FusedKernels, fusedKernels } from "../kernels/binding.ts";
+import { scalar, type Tensor, zerosLike } from "../ops.ts";
+import type { RowSums, RowTask } from "./row-losses.ts";
+
+/** The body of rowLosses on the wasm heap: logits live in scratch memory, where the kernel turns them into their own gradient. */
+export function fusedRowLosses(task: RowTask): RowSums {
+  const k = fusedKernels() as FusedKernels;
+  const { student, wants, labels, teacher, rowWeights, sizes, temperature, ceWeight, klWeight } = task;
+  const { R, V } = sizes;
+  const factors = teacher && "hidden" in teacher ? teacher : undefined;
+  const Vt = factors ? Math.min(V, sizes.Vt) : sizes.Vt; // of factors, only what the KL reads is multiplied
+  const { logits, hidden, head } = student;
+  const gradients: RowSums["gradients"] = {};
+  for (const name of ["logits", "hidden", "head"] as const)
+    if (wants(name))
+      gradients[name] = R === 0 ? zerosLike(student[name] as Tensor) : k.output((student[name] as Tensor).shape);
+  if (R === 0) return { ce: scalar(0), kl: scalar(0), gradients };
+  if (labels) checkLabels(k, labels, V);
+
+  const chunk = Math.min(task.chunkSize, R);
+  const bytes = 16 + 4 * (V + chunk * (V + (factors ? Vt : 0)));
+  const [ce, kl] = k.withScratch(bytes, (terms) => {
+    const row = terms + 16;
+    const scratchLogits = row + 4 * V;
+    const scratchTeacher = scratchLogits + 4 * chunk * V;
+    k.x.zero(terms, 16);
+    for (let r = 0; r < R; r += chunk) {
+      const n = Math.min(chunk, R - r);
+      let s = scratchLogits;
+      if (logits) {
+        if (gradients.logits) s = k.address(gradients.logits) + 4 * r * V;
+        k.x.copy(k.address(logits) + 4 * r * V, s, 4 * n * V);
+      } else product(k, { hidden, head } as Factors, V, r, n, s);
+      let t = 0;
+      if (factors) {
+        t = scratchTeacher;
+        product(k, factors, Vt, r, n, t);
+      } else if (teacher) t = k.address(teacher as Tensor) + 4 * r * Vt;
+      const [y, w] = [labels, rowWeights].map((v) => (v ? k.address(v) + 4 * r : 0)) as [number, number];
+      k.x.ceKlRows(s, t, y, w, row, terms, n, V, Vt, temperature, ceWeight, klWeight);
+      if (!hidden || !head) continue;
+      const D = head.shape[1] as number;
+      const h = k.address(hidden) + 4 * r * D;
+      if (gradients.hidden) {
+        const dh = k.address(gradients.hidden) + 4 * r * D;
+        k.gemm(false, false, n, D, V, 1, s, V, k.address(head), D, 0, dh, D);
+      }
+      if (gradients.head) k.gemm(true, false, V, D, n, 1, s, V, h, D, r > 0 ? 1 : 0, k.address(gradients.head), D);
+    }
+    return [...new Float64Array(k.buffer(), terms, 2)] as [number, number];
+  });
+  return { ce: scalar(ce), kl: scalar(kl), gradients };
+}
+
+interface Factors {
+  readonly hidden: Tensor;
+  readonly head: Tensor;
+}
+
+/** The first V logits of `n` rows from row `r`, to address `out`. */
+function product(k: FusedKernels, { hidden, head }: Factors, V: number, r: number, n: number, out: number): void {
+  const D = head.shape[1] as number;
+  k.gemm(false, true, n, V, D, 1, k.address(hidden) + 4 * r * D, D, k.address(head), D, 0, out, V);
+}
+
+/** The kernel writes where a label points: a wrong one must not reach it. */
+function checkLabels(k: FusedKernels, labels: Tensor, vocabulary: number): void {
+  const ids = new Int32Array(k.buffer(), k.address(labels), labels.size);
+  const row = ids.findIndex((id) => id >= vocabulary);
+  if (row >= 0)
+    throw new KdError(
+      "KD_DATA",
+      `rowLosses: label ${ids[row]} of row ${row} must be below the vocabulary's ${vocabulary}`,
+    );
+}

@@ -1,0 +1,95 @@
+import {
+  add,
+  concat,
+  logSoftmax,
+  matMul,
+  max,
+  mul,
+  oneHot,
+  ones,
+  pad,
+  reshape,
+  scalar,
+  slice,
+  softmax,
+  sub,
+  sum,
+  type Tensor,
+  type Tensor2D,
+  tidy,
+  zeros,
+  zerosLike,
+} from "../ops.ts";
+import type { RowSums, RowTask } from "./row-losses.ts";
+
+/** The body of rowLosses in stock ops. */
+export function portableRowLosses(task: RowTask): RowSums {
+  const { student, wants, sizes, chunkSize } = task;
+  const { logits, hidden, head } = student as Partial<Record<string, Tensor2D>>;
+  let [ce, kl]: Tensor[] = [scalar(0), scalar(0)];
+  const rows: Tensor[] = []; // gradients of logits or hidden, a chunk each
+  let dHead: Tensor | undefined;
+  const replace = (old: Tensor | undefined, next: Tensor): Tensor => {
+    const total = old === undefined ? next : add(old, next);
+    if (old !== undefined) for (const t of [old, next]) t.dispose();
+    return total;
+  };
+  for (let r = 0; r < sizes.R; r += chunkSize) {
+    const n = Math.min(chunkSize, sizes.R - r);
+    const made = tidy(() => {
+      const h = hidden && slice(hidden, [r, 0], [n, -1]);
+      const s = logits ? slice(logits, [r, 0], [n, -1]) : matMul(h as Tensor2D, head as Tensor2D, false, true);
+      const { ce, kl, gradient } = chunk(task, s as Tensor2D, r, n);
+      const out: Record<string, Tensor> = { ce, kl };
+      if (wants("logits")) out.rows = gradient;
+      if (wants("hidden")) out.rows = matMul(gradient as Tensor2D, head as Tensor2D);
+      if (wants("head")) out.head = matMul(gradient as Tensor2D, h as Tensor2D, true, false);
+      return out;
+    });
+    ce = replace(ce, made.ce as Tensor);
+    kl = replace(kl, made.kl as Tensor);
+    if (made.rows) rows.push(made.rows);
+    if (made.head) dHead = replace(dHead, made.head);
+  }
+  const gradients: RowSums["gradients"] = {};
+  for (const name of ["logits", "hidden"] as const)
+    if (wants(name)) gradients[name] = rows.length > 0 ? concat(rows, 0) : zerosLike(student[name] as Tensor);
+  if (wants("head")) gradients.head = dHead ?? zerosLike(head as Tensor);
+  return { ce: ce as Tensor, kl: kl as Tensor, gradients };
+}
+
+/** `n` rows from row `r`: both sums, and their gradient with respect to `s [n, V]`. */
+function chunk(task: RowTask, s: Tensor2D, r: number, n: number) {
+  const { labels, teacher, rowWeights, temperature, ceWeight, klWeight } = task;
+  const { V, Vt } = task.sizes;
+  const weights = rowWeights ? reshape(slice(rowWeights, r, n), [n, 1]) : ones([n, 1]);
+  let [ce, kl, gradient]: [Tensor, Tensor, Tensor] = [scalar(0), scalar(0), zeros([n, V])];
+  if (labels) {
+    const w = mul(weights, ceWeight);
+    const hot = oneHot(slice(labels, r, n), V); // a row of zeros for a negative label
+    const target = mul(hot, w);
+    ce = sum(mul(sum(mul(logSoftmax(s), hot), 1, true), mul(w, -1)));
+    gradient = sub(mul(softmax(s), mul(w, max(hot, 1, true))), target);
+  }
+  if (teacher) {
+    const common = Math.min(V, Vt);
+    const t =
+      "hidden" in teacher
+        ? matMul(slice(teacher.hidden, [r, 0], [n, -1]), slice(teacher.head, [0, 0], [common, -1]), false, true)
+        : slice(teacher, [r, 0], [n, common]);
+    const w = mul(weights, klWeight * temperature);
+    const logQ = logSoftmax(mul(slice(s, [0, 0], [n, common]), 1 / temperature));
+    const logP = logSoftmax(mul(t, 1 / temperature));
+    const p = softmax(mul(t, 1 / temperature));
+    kl = mul(sum(mul(sum(mul(p, sub(logP, logQ)), 1, true), w)), temperature);
+    const difference = mul(sub(softmax(mul(slice(s, [0, 0], [n, common]), 1 / temperature)), p), w) as Tensor2D;
+    gradient = add(
+      gradient,
+      pad(difference, [
+        [0, 0],
+        [0, V - common],
+      ]),
+    );
+  }
+  return { ce, kl, gradient };
+}

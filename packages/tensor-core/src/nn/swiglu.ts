@@ -1,0 +1,35 @@
+import { KdError } from "@kd/contract";
+import { fusedKernels } from "../kernels/binding.ts";
+import { differentiable, type Operand, tensorOf } from "../operand.ts";
+import { add, mul, sigmoid, sub, type Tensor, tidy } from "../ops.ts";
+
+/** `silu(gate) · up` (arXiv 2002.05202), both of one shape. */
+export function swiglu(gate: Operand, up: Operand): Tensor {
+  const [a, b] = [tensorOf(gate).shape.join(", "), tensorOf(up).shape.join(", ")];
+  if (a !== b) throw new KdError("KD_SHAPE", `swiglu: gate and up must have one shape, got [${a}] and [${b}]`);
+  return differentiable({ gate, up }, (t) => {
+    const k = fusedKernels();
+    if (k === undefined) {
+      return {
+        value: tidy(() => mul(mul(t.gate, sigmoid(t.gate)), t.up)),
+        backward: (dy: Tensor, _: readonly Tensor[], wants: (name: "gate" | "up") => boolean) => {
+          const s = sigmoid(t.gate);
+          const silu = mul(t.gate, s);
+          return {
+            ...(wants("gate") ? { gate: mul(mul(dy, t.up), add(s, mul(silu, sub(1, s)))) } : {}),
+            ...(wants("up") ? { up: mul(dy, silu) } : {}),
+          };
+        },
+      };
+    }
+    const value = k.output(t.gate.shape);
+    k.x.swigluFwd(k.address(t.gate), k.address(t.up), k.address(value), 0, value.size);
+    const backward = (dy: Tensor) => {
+      const gate = k.output(t.gate.shape);
+      const up = k.output(t.gate.shape);
+      k.x.swigluBwd(k.address(dy), k.address(t.gate), k.address(t.up), k.address(gate), k.address(up), 0, dy.size);
+      return { gate, up };
+    };
+    return { value, backward };
+  });
+}

@@ -1,0 +1,4 @@
+export { withoutNewListeners } from "./listeners.ts";
+export { loadTensorflow } from "./native.ts";
+export { gemmNames, openGemm } from "./open-gemm.ts";
+export { loadWebgpu } from "./webgpu.ts";

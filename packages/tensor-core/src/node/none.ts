@@ -1,0 +1,22 @@
+// What a browser loads in place of `./index.ts`: nothing native, the same names.
+import { KdError } from "@kd/contract";
+import type * as node from "./index.ts";
+
+const refuse = (what: string, wayOut: string): KdError =>
+  new KdError("KD_BACKEND", `useBackend: expected Node for ${what}, got a browser; ${wayOut}`);
+
+export const withoutNewListeners: typeof node.withoutNewListeners = (start) => start();
+
+export const gemmNames: typeof node.gemmNames = () => [];
+
+export const openGemm: typeof node.openGemm = (name) => {
+  throw refuse(`blas "${name}"`, "leave blas out");
+};
+
+export const loadTensorflow: typeof node.loadTensorflow = async () => {
+  throw refuse('engine "tensorflow"', 'use "wasm" or "webgpu"');
+};
+
+export const loadWebgpu: typeof node.loadWebgpu = async () => {
+  throw refuse('loading engine "webgpu"', 'import "@tensorflow/tfjs-backend-webgpu" before, or use "wasm"');
+};

@@ -1,0 +1,76 @@
+import { KdError } from "@kd/contract";
+import type { Params } from "./model.ts";
+import { customGrad, type Tensor, tidy } from "./ops.ts";
+
+/** A tensor that an op reads but gives no gradient: it is closed over and never reaches the tape. */
+export interface Constant<T extends Tensor = Tensor> {
+  readonly constant: T;
+}
+
+/** What an op reads: a tensor (it gets a gradient when one is asked for) or a {@link Constant}. */
+export type Operand<T extends Tensor = Tensor> = T | Constant<T>;
+
+/** Marks a tensor as frozen for one op: nothing is computed for its gradient. The tensor stays the caller's. */
+export function constant<T extends Tensor>(tensor: T): Constant<T> {
+  return { constant: tensor };
+}
+
+/** The tensor inside an operand. */
+export function tensorOf<T extends Tensor>(operand: Operand<T>): T {
+  return "constant" in operand ? operand.constant : operand;
+}
+
+/**
+ * A parameter as an operand: itself when `trainable` names it, constant otherwise.
+ *
+ * @throws KdError `KD_WEIGHTS` when the parameter is missing.
+ */
+export function operand<T extends Tensor>(params: Params, name: string, trainable?: ReadonlySet<string>): Operand<T> {
+  const tensor = params.get(name) as T | undefined;
+  if (tensor === undefined)
+    throw new KdError(
+      "KD_WEIGHTS",
+      `operand: no parameter "${name}" among ${params.size}; check the prefix and the weights file`,
+    );
+  return trainable?.has(name) ? tensor : constant(tensor);
+}
+
+interface Forward<K extends string> {
+  readonly value: Tensor;
+  /** Tensors that `backward` needs besides the operands; they live until the gradient is taken. */
+  readonly saved?: readonly Tensor[];
+  /** Gradients of the operands that `wants` names, in any order. */
+  readonly backward: (dy: Tensor, saved: readonly Tensor[], wants: (name: K) => boolean) => Partial<Record<K, Tensor>>;
+}
+
+/**
+ * One differentiable op with a hand-written gradient. The tape never sees a constant operand, and `backward` computes nothing for it.
+ * What `backward` reads must be an operand or `saved`: a tensor from the caller's closure may be freed before it runs.
+ */
+export function differentiable<K extends string>(
+  operands: Readonly<Record<K, Operand>>,
+  forward: (values: Record<K, Tensor>) => Forward<K>,
+): Tensor {
+  const names = Object.keys(operands) as K[];
+  const values = Object.fromEntries(names.map((name) => [name, tensorOf(operands[name])])) as Record<K, Tensor>;
+  const wanted = names.filter((name) => !("constant" in operands[name]));
+  if (wanted.length === 0)
+    return tidy(() => {
+      const { value } = forward(values);
+      return value;
+    });
+  const run = customGrad((...args) => {
+    const save = args.pop() as unknown as (tensors: Tensor[]) => void;
+    const inputs = { ...values };
+    for (const [i, name] of wanted.entries()) inputs[name] = args[i] as Tensor;
+    const { value, saved = [], backward } = forward(inputs);
+    save([...names.map((name) => inputs[name]), ...saved]);
+    const gradFunc = (dy: Tensor, kept: Tensor[]): Tensor[] => {
+      for (const [i, name] of names.entries()) inputs[name] = kept[i] as Tensor;
+      const gradients = backward(dy, kept.slice(names.length), (name) => wanted.includes(name));
+      return wanted.map((name) => gradients[name] as Tensor);
+    };
+    return { value, gradFunc: gradFunc as never };
+  });
+  return run(...wanted.map((name) => values[name]));
+}
