@@ -1,0 +1,1 @@
+export { type RdistOptions, rdist } from "./rdist.ts";
