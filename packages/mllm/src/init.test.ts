@@ -1,0 +1,29 @@
+import { createRng, type Params, tensor, useBackend, Variable, zeros } from "@kd/tensor-core";
+import { beforeAll, expect, it } from "vitest";
+import { tinyConfig } from "../test/tiny-llava.ts";
+import { initLlava, llavaShapes } from "./index.ts";
+
+beforeAll(async () => {
+  await useBackend({ engine: "cpu" });
+});
+
+it("takes the parameters it is given and makes the rest, by seed", () => {
+  const name = "multi_modal_projector.linear_1.bias";
+  const [width] = llavaShapes(tinyConfig).get(name) as [number];
+  const from: Params = new Map([[name, tensor(new Float32Array(width).fill(7))]]);
+  const [params, again] = [
+    initLlava(tinyConfig, createRng(1), { from }),
+    initLlava(tinyConfig, createRng(1), { from }),
+  ];
+  expect(params.get(name)?.dataSync()[0]).toBe(7);
+  expect([...params.keys()]).toEqual([...llavaShapes(tinyConfig).keys()]);
+  for (const [key, value] of params) {
+    expect(again.get(key)?.dataSync()).toEqual(value.dataSync());
+    expect(value instanceof Variable).toBe(!key.startsWith("vision_tower."));
+  }
+});
+
+it("names a parameter of another shape", () => {
+  const from: Params = new Map([["multi_modal_projector.linear_1.bias", zeros([3, 3])]]);
+  expect(() => initLlava(tinyConfig, createRng(1), { from })).toThrow(/linear_1\.bias" must be \[\d+\], got \[3, 3\]/);
+});

@@ -1,0 +1,61 @@
+import type { TokenBatch } from "@kd/contract";
+import { headName, qwen2Forward } from "@kd/slm";
+import {
+  type ForwardOptions,
+  type Params,
+  type Tensor2D,
+  tensor2d,
+  tidy,
+  type VisionLanguageModel,
+} from "@kd/tensor-core";
+import type { LlavaConfig } from "./config.ts";
+import { embedInputs } from "./embed-inputs.ts";
+import { PROJECTOR, VISION } from "./names.ts";
+import { towerHash } from "./tower-hash.ts";
+
+/** A vision-language model of the LLaVA family: tower, projector and language model in one map of parameters. */
+export interface Llava extends VisionLanguageModel {
+  readonly config: LlavaConfig;
+  /** Hash of the tower: features computed by another are refused. */
+  readonly tower: string;
+}
+
+/** What a model is made of. */
+export interface CreateLlava {
+  readonly config: LlavaConfig;
+  /** Borrowed: the model reads them, the caller disposes them. */
+  readonly params: Params;
+  /** How pixels were made (sizes, filter, mean); part of the tower's hash. @defaultValue "" */
+  readonly processor?: string;
+}
+
+/** A model from its configuration and parameters. */
+export async function createLlava({ config, params, processor = "" }: CreateLlava): Promise<Llava> {
+  const tower = await towerHash(config, params, processor);
+  const names = [...params.keys()];
+  const groups = {
+    vision: names.filter((name) => name.startsWith(VISION)),
+    projector: names.filter((name) => name.startsWith(PROJECTOR)),
+    slm: names.filter((name) => name.startsWith("language_model.")),
+  };
+  const forward = (batch: TokenBatch, { trainable }: ForwardOptions = {}) => {
+    const options = trainable === undefined ? {} : { trainable };
+    const hidden = tidy(() => {
+      const embeddings = embedInputs({ config, params, tower, batch, ...options });
+      const mask = padsRight(batch)
+        ? {}
+        : { keyMask: tensor2d(Float32Array.from(batch.attentionMask), [...batch.shape]) };
+      return qwen2Forward({ config: config.text_config, params, embeddings, ...mask, ...options });
+    });
+    return { hidden };
+  };
+  return { config, params, groups, tower, head: params.get(headName(config.text_config)) as Tensor2D, forward };
+}
+
+/** Causal attention hides padding on the right by itself. */
+function padsRight({ attentionMask, shape: [batch, length] }: TokenBatch): boolean {
+  for (let b = 0; b < batch; b++)
+    for (let t = 1; t < length; t++)
+      if (attentionMask[b * length + t] === 1 && attentionMask[b * length + t - 1] === 0) return false;
+  return true;
+}

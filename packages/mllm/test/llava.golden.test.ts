@@ -1,0 +1,161 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { responseRows, type TokenBatch } from "@kd/contract";
+import { parseSafetensors, type StoredTensor, toFloat32, toInt32 } from "@kd/safetensors";
+import {
+  gatherRows,
+  linear,
+  logSoftmax,
+  mean,
+  memory,
+  mul,
+  neg,
+  oneHot,
+  reshape,
+  type Scalar,
+  sum,
+  type Tensor,
+  type Tensor2D,
+  tensor1d,
+  tensor4d,
+  tidy,
+  transpose,
+  useBackend,
+  type Variable,
+  variableGrads,
+} from "@kd/tensor-core";
+import { beforeAll, describe, expect, it } from "vitest";
+import { generate, type Llava } from "../src/index.ts";
+import { loadLlava, saveLlava } from "../src/node/index.ts";
+
+const root = join(process.env.KD_GOLDENS ?? join(import.meta.dirname, "../../../goldens/data"), "models");
+const read = (name: string): Map<string, StoredTensor> =>
+  parseSafetensors(readFileSync(join(root, name)), name).tensors;
+
+function goldenBatch(expected: Map<string, StoredTensor>): TokenBatch {
+  const get = (key: string): StoredTensor => expected.get(key) ?? expect.fail(`no ${key}`);
+  const pixels = get("pixel_values");
+  const [count, channels, height, width] = pixels.shape as [number, number, number, number];
+  const data = tidy(() =>
+    transpose(tensor4d(toFloat32(pixels), [count, channels, height, width]), [0, 2, 3, 1]).dataSync(),
+  ) as Float32Array;
+  const spans = toInt32(get("image_spans"));
+  return {
+    inputIds: Int32Array.from(toInt32(get("input_ids"))),
+    labels: Int32Array.from(toInt32(get("labels"))),
+    attentionMask: Uint8Array.from(toInt32(get("attention_mask"))),
+    shape: get("input_ids").shape as unknown as [number, number],
+    imageSpans: Array.from({ length: spans.length / 3 }, (_, i) => ({
+      sample: spans[3 * i] as number,
+      start: spans[3 * i + 1] as number,
+      length: spans[3 * i + 2] as number,
+      image: i,
+    })),
+    images: { kind: "pixels", data, shape: [count, height, width, channels] },
+  };
+}
+
+function relativeError(got: Tensor, expected: StoredTensor, mask?: Uint8Array): number {
+  const [data, want] = [got.dataSync(), toFloat32(expected)];
+  expect(got.shape).toEqual([...expected.shape]);
+  const width = mask === undefined ? 1 : want.length / mask.length;
+  let [worst, largest] = [0, 0];
+  for (const [i, x] of want.entries()) {
+    if (mask?.[Math.floor(i / width)] === 0) continue;
+    worst = Math.max(worst, Math.abs((data[i] as number) - x));
+    largest = Math.max(largest, Math.abs(x));
+  }
+  return worst / largest;
+}
+
+/** Shifted mean cross-entropy from stock operations, so that the model alone is on trial. */
+function crossEntropy(model: Llava, batch: TokenBatch, trainable?: ReadonlySet<string>): Scalar {
+  const { hidden } = model.forward(batch, trainable === undefined ? {} : { trainable });
+  const rows = responseRows(batch);
+  const picked = gatherRows(reshape(hidden, [-1, hidden.shape[2]]) as Tensor2D, tensor1d(rows, "int32"));
+  const logits = linear(picked, model.head);
+  const labels = tensor1d(
+    Int32Array.from(rows, (row) => batch.labels[row + 1] as number),
+    "int32",
+  );
+  return neg(mean(sum(mul(logSoftmax(logits), oneHot(labels, model.head.shape[0])), -1))) as Scalar;
+}
+
+describe.each(["cpu", "wasm"] as const)("LLaVA on %s", (engine) => {
+  beforeAll(async () => {
+    await useBackend({ engine, blas: false });
+  });
+
+  it.each([
+    ["llava_default", "llava_default"],
+    ["llava_full", "llava_full"],
+    ["llava_new_names", "llava_default"],
+  ])("%s: logits, loss, gradients and greedy ids", async (folder, golden) => {
+    const model = await loadLlava(join(root, folder));
+    const expected = read(`expected/${golden}.safetensors`);
+    const stored = (key: string): StoredTensor => expected.get(key) ?? expect.fail(`no ${key}`);
+    const batch = goldenBatch(expected);
+    tidy(() => {
+      const { hidden } = model.forward(batch);
+      expect(relativeError(hidden, stored("last_hidden_state"), batch.attentionMask)).toBeLessThan(1e-5);
+      expect(relativeError(linear(hidden, model.head), stored("logits"), batch.attentionMask)).toBeLessThan(1e-5);
+    });
+
+    const trained = [...model.groups.projector, ...model.groups.slm];
+    const trainable = new Set(trained);
+    const before = memory().numTensors;
+    const { value, grads } = variableGrads(
+      () => crossEntropy(model, batch, trainable),
+      trained.map((n) => model.params.get(n) as Variable),
+    );
+    expect(Math.abs((value.dataSync()[0] as number) - (toFloat32(stored("loss"))[0] as number))).toBeLessThan(2e-5);
+    expect(memory().numTensors).toBe(before + 1 + trained.length);
+    let checked = 0;
+    for (const name of trained) {
+      const key = `grad.model.${name.replace("language_model.model.", "language_model.")}`;
+      const want = expected.get(key);
+      if (want === undefined) continue;
+      expect(relativeError(grads[(model.params.get(name) as Variable).name] as Tensor, want), name).toBeLessThan(5e-5);
+      checked++;
+    }
+    expect(checked).toBeGreaterThan(8);
+
+    const prompt = Int32Array.from(toInt32(stored("generate_prompt_ids")));
+    const generated = [...toInt32(stored("generated"))];
+    const image = batch.images?.kind === "pixels" ? batch.images : expect.fail("pixels");
+    const start = prompt.indexOf(model.config.image_token_index);
+    const length = prompt.filter((id) => id === model.config.image_token_index).length;
+    const [, height, width, channels] = image.shape;
+    const question: TokenBatch = {
+      inputIds: prompt,
+      labels: new Int32Array(prompt.length).fill(-100),
+      attentionMask: new Uint8Array(prompt.length).fill(1),
+      shape: [1, prompt.length],
+      imageSpans: [{ sample: 0, start, length, image: 0 }],
+      images: {
+        kind: "pixels",
+        data: image.data.slice(0, height * width * channels),
+        shape: [1, height, width, channels],
+      },
+    };
+    expect(await generate(model, question, { maxNewTokens: generated.length })).toEqual([generated]);
+  });
+});
+
+it("saves a folder that loads to the same weights, and refuses to overwrite it", async () => {
+  await useBackend({ engine: "wasm", blas: false });
+  const folder = mkdtempSync(join(tmpdir(), "kd-llava-"));
+  try {
+    const model = await loadLlava(join(root, "llava_default"));
+    await saveLlava(model, join(folder, "student"), { files: { "README.md": "# card\n" } });
+    const again = await loadLlava(join(folder, "student"));
+    expect(again.config).toEqual(model.config);
+    expect(again.tower).toBe(model.tower);
+    for (const [name, value] of model.params) expect(again.params.get(name)?.dataSync()).toEqual(value.dataSync());
+    await expect(saveLlava(model, join(folder, "student"))).rejects.toThrow("exists");
+    await expect(saveLlava(model, join(folder, "b"), { files: { "../evil": "" } })).rejects.toThrow("plain file name");
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
