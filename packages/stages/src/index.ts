@@ -1,0 +1,6 @@
+export { initOptimizerState, type OptimizerState } from "./optimizer-state.ts";
+export { learningRateAt, type Schedule } from "./schedule.ts";
+export { type DistillWeights, presets, type StageRecord, stages } from "./stages.ts";
+export { train } from "./train.ts";
+export type { MicroLoss, StepLoss, TrainOptions, TrainReport } from "./train-options.ts";
+export { type TrainStageOptions, trainableNames, trainStage } from "./train-stage.ts";

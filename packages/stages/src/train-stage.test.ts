@@ -1,0 +1,61 @@
+import { useBackend, type Variable } from "@kd/tensor-core";
+import { beforeAll, expect, it } from "vitest";
+import { tinyBatch, tinyModel } from "../test/tiny-model.ts";
+import { presets, stages, type TrainReport, type TrainStageOptions, trainStage } from "./index.ts";
+
+beforeAll(async () => {
+  await useBackend({ engine: "cpu", blas: false });
+});
+
+async function first(options: Partial<TrainStageOptions> = {}): Promise<TrainReport> {
+  const [student, teacher] = [tinyModel(1), tinyModel(2, 6)];
+  const steps = [[tinyBatch()]];
+  const run = trainStage({ stage: stages.dft, student, teacher, steps, totalSteps: 1, ...options });
+  const { value } = await run.next();
+  await run.return();
+  return value as TrainReport;
+}
+
+it("reports every term without its weight, and adds them up with it", async () => {
+  const { loss, parts } = await first();
+  expect(Object.keys(parts)).toEqual(["ce", "mdist.response", "mdist.visual", "rdist"]);
+  const { ce, "mdist.response": response, "mdist.visual": visual, rdist } = parts as Record<string, number>;
+  const [a, b, c, d] = [ce, response, visual, rdist] as [number, number, number, number];
+  expect(Math.min(a, b, c, d)).toBeGreaterThan(0.01);
+  expect(loss).toBeCloseTo(a + b + c + 0.5 * d, 5);
+  const other = await first({ weights: { ...presets.paper, alpha: 0.25, beta: 3, gamma: 2 } });
+  for (const [name, value] of Object.entries(parts)) expect(other.parts[name], name).toBeCloseTo(value, 5);
+  expect(other.loss).toBeCloseTo(a + 0.25 * b + 3 * c + 2 * d, 4);
+});
+
+it("reports terms of weight 0 as 0", async () => {
+  const { loss, parts } = await first({ weights: { ...presets.paper, alpha: 0, beta: 0, gamma: 0 } });
+  expect(parts).toEqual({ ce: loss, "mdist.response": 0, "mdist.visual": 0, rdist: 0 });
+  expect(loss).toBeCloseTo((await first({ stage: stages.sft })).loss, 6);
+});
+
+it("has the visual terms at 0 on text alone, where the projector keeps still", async () => {
+  const student = tinyModel(1);
+  const projector = student.params.get("projector.weight") as Variable;
+  const before = [...projector.dataSync()];
+  const { parts } = await first({ student, steps: [[tinyBatch({ image: false })]], warmupRatio: 0 });
+  expect(parts["mdist.response"]).toBeGreaterThan(0);
+  expect([parts["mdist.visual"], parts.rdist]).toEqual([0, 0]);
+  expect([...projector.dataSync()]).toEqual(before);
+});
+
+it("trains what the stage names, and the cross-entropy alone without distillation", async () => {
+  const student = tinyModel(1);
+  const head = student.params.get("head.weight") as Variable;
+  const before = [...head.dataSync()];
+  expect((await first({ stage: stages.pt, student, warmupRatio: 0 })).parts).toEqual({ ce: expect.any(Number) });
+  expect([...head.dataSync()]).toEqual(before);
+  await first({ stage: stages.sft, student, warmupRatio: 0, learningRate: 0.1 });
+  expect([...head.dataSync()]).not.toEqual(before);
+});
+
+it("names a label outside the vocabulary and a step without batches", async () => {
+  const bad = { ...tinyBatch(), labels: Int32Array.of(-100, -100, -100, 2, 11) };
+  await expect(first({ steps: [[bad]] })).rejects.toThrow(/label 11 at flat position 4/);
+  await expect(first({ steps: [[]] })).rejects.toMatchObject({ code: "KD_DATA" });
+});

@@ -1,0 +1,47 @@
+import { KdError, type TokenBatch } from "@kd/contract";
+import type { VisionLanguageModel } from "@kd/tensor-core";
+import { countsOf, stageLoss } from "./stage-loss.ts";
+import type { DistillWeights, StageRecord } from "./stages.ts";
+import { train } from "./train.ts";
+import type { TrainOptions, TrainReport } from "./train-options.ts";
+
+/** Options of {@link trainStage}; schedule, optimiser and state as in {@link train}. */
+export interface TrainStageOptions
+  extends Omit<TrainOptions<TokenBatch>, "params" | "trainable" | "loss" | "learningRate" | "tokensOf" | "where"> {
+  readonly stage: StageRecord;
+  /** The model that is trained, in place. */
+  readonly student: VisionLanguageModel;
+  /** Needed by stages that distil; it reads the same batches, so it must share token ids and visual tokens. */
+  readonly teacher?: VisionLanguageModel;
+  /** @defaultValue `presets.paper` */
+  readonly weights?: DistillWeights;
+  /** Of both softmaxes; the KL is multiplied by its square. @defaultValue 1, as in the paper */
+  readonly temperature?: number;
+  /** Peak. @defaultValue the stage's, from the paper */
+  readonly learningRate?: number;
+}
+
+/** Names of the parameters that a stage trains in a model. */
+export function trainableNames({ trains }: StageRecord, { groups }: VisionLanguageModel): string[] {
+  return trains.flatMap((group) => groups[group]);
+}
+
+/**
+ * Trains one stage of LLaVA-KD: `ce + α·mdist.response + β·mdist.visual + γ·rdist`, each a mean over the whole step, of which PT and SFT have
+ * the first alone. Parts are reported without their weights, those of weight 0 as 0.
+ *
+ * @throws KdError `KD_CONFIG` when a distilling stage has no teacher; `KD_DATA` for a label outside the vocabulary; the rest as {@link train}.
+ */
+export function trainStage(options: TrainStageOptions): AsyncGenerator<TrainReport, void, undefined> {
+  const { stage, student, teacher, learningRate = stage.learningRate, ...rest } = options;
+  if (stage.distills && teacher === undefined)
+    throw new KdError(
+      "KD_CONFIG",
+      `trainStage: stage "${stage.name}" distils and needs a teacher, got none; pass one or choose pt or sft`,
+    );
+  const trainable = trainableNames(stage, student);
+  const loss = (micro: TokenBatch, step: readonly TokenBatch[]) =>
+    stageLoss(micro, countsOf(step), { ...options, trainable: new Set(trainable) });
+  const tokensOf = ({ attentionMask }: TokenBatch) => attentionMask.reduce((sum, bit) => sum + bit, 0);
+  return train({ ...rest, params: student.params, trainable, loss, learningRate, tokensOf, where: stage.name });
+}

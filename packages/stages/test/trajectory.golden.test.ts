@@ -1,0 +1,146 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { TokenBatch } from "@kd/contract";
+import { parseSafetensors, type StoredTensor, toFloat32, toInt32 } from "@kd/safetensors";
+import { memory, useBackend } from "@kd/tensor-core";
+import { beforeAll, describe, expect, it } from "vitest";
+import type { Llava } from "../../mllm/src/index.ts";
+import { loadLlava } from "../../mllm/src/node/index.ts";
+import { stages, type TrainReport, trainableNames, trainStage } from "../src/index.ts";
+
+const root = join(process.env.KD_GOLDENS ?? join(import.meta.dirname, "../../../goldens/data"), "training");
+const read = (name: string): Map<string, StoredTensor> =>
+  parseSafetensors(readFileSync(join(root, name)), name).tensors;
+const stored = read("batches.safetensors");
+const finals = read("finals.safetensors");
+const { runs, chain_nodecay: chain, accumulation } = JSON.parse(readFileSync(join(root, "runs.json"), "utf8"));
+
+interface GoldenStep {
+  readonly lr: number;
+  readonly ce: number;
+  readonly response?: number;
+  readonly visual?: number;
+  readonly rdist?: number;
+  readonly total: number;
+  readonly grad_norm: number;
+}
+
+function batch(name: string): TokenBatch {
+  const get = (key: string): StoredTensor => stored.get(`${name}.${key}`) ?? expect.fail(`no ${name}.${key}`);
+  const common = {
+    inputIds: Int32Array.from(toInt32(get("input_ids"))),
+    labels: Int32Array.from(toInt32(get("labels"))),
+    attentionMask: Uint8Array.from(toInt32(get("attention_mask"))),
+    shape: get("input_ids").shape as unknown as [number, number],
+  };
+  if (!stored.has(`${name}.pixel_values`)) return { ...common, imageSpans: [] };
+  const [count, channels, height, width] = get("pixel_values").shape as [number, number, number, number];
+  const [from, spans] = [toFloat32(get("pixel_values")), toInt32(get("image_spans"))];
+  const data = new Float32Array(from.length); // channels last
+  for (let i = 0; i < count; i++)
+    for (let c = 0; c < channels; c++)
+      for (let p = 0; p < height * width; p++)
+        data[(i * height * width + p) * channels + c] = from[(i * channels + c) * height * width + p] as number;
+  const imageSpans = Array.from({ length: spans.length / 3 }, (_, image) => {
+    const [sample, start, length] = spans.subarray(3 * image, 3 * image + 3) as unknown as [number, number, number];
+    return { sample, start, length, image };
+  });
+  return { ...common, imageSpans, images: { kind: "pixels", data, shape: [count, height, width, channels] } };
+}
+
+const load = (name: string): Promise<Llava> => loadLlava(join(root, name));
+
+async function run(
+  stage: keyof typeof stages,
+  student: Llava,
+  teacher: Llava,
+  names: string[][],
+  options: object,
+): Promise<TrainReport[]> {
+  const reports: TrainReport[] = [];
+  const steps = names.map((step) => step.map(batch));
+  for await (const report of trainStage({
+    stage: stages[stage],
+    student,
+    teacher,
+    steps,
+    totalSteps: steps.length,
+    learningRate: 1,
+    ...options,
+  }))
+    reports.push(report);
+  return reports;
+}
+
+function expectSteps(got: readonly TrainReport[], want: readonly GoldenStep[]): void {
+  expect(got).toHaveLength(want.length);
+  for (const [i, step] of want.entries()) {
+    const { lr, loss, parts, gradNorm } = got[i] as TrainReport;
+    expect(lr).toBeCloseTo(step.lr, 9);
+    const near = (x: number | undefined, y: number | undefined, name: string): void => {
+      if (y !== undefined)
+        expect(Math.abs((x as number) - y), `${name} of step ${i}`).toBeLessThan(2e-5 * Math.max(1, Math.abs(y)));
+    };
+    near(loss, step.total, "total");
+    near(parts.ce, step.ce, "ce");
+    near(parts["mdist.response"], step.response, "response");
+    near(parts["mdist.visual"], step.visual, "visual");
+    near(parts.rdist, step.rdist, "rdist");
+    near(gradNorm, step.grad_norm, "gradient norm");
+  }
+}
+
+function expectFinals(student: Llava, run: string): void {
+  let checked = 0;
+  for (const [name, value] of student.params) {
+    const want = finals.get(`${run}.model.${name.replace("language_model.model.", "language_model.")}`);
+    if (want === undefined) continue;
+    const expected = toFloat32(want);
+    for (const [i, x] of value.dataSync().entries())
+      expect(Math.abs(x - (expected[i] as number)), name).toBeLessThan(1e-4);
+    checked++;
+  }
+  expect(checked).toBeGreaterThanOrEqual(4);
+}
+
+const six = Array.from({ length: 6 }, (_, i) => [`step${i}`]);
+
+describe.each(["cpu", "wasm"] as const)("the PyTorch trajectory on %s", (engine) => {
+  beforeAll(async () => {
+    await useBackend({ engine, blas: false });
+  });
+
+  // cpu repeats the portable bodies; two of its runs are enough and keep the suite short
+  const names = Object.keys(runs).filter((name) => engine === "wasm" || ["dft_decay", "dpt_nodecay"].includes(name));
+  it.each(names)("%s: rates, terms, norms and final weights", async (name) => {
+    const { stage, peak_lr, weight_decay, warmup_ratio, steps } = runs[name];
+    const [student, teacher] = [await load("student_init"), await load("teacher")];
+    const batches = name.includes("textonly") ? six.map((step, i) => (i === 2 ? ["textonly"] : step)) : six;
+    const options = { learningRate: peak_lr, weightDecay: weight_decay, warmupRatio: warmup_ratio };
+    const before = memory().numTensors;
+    expectSteps(await run(stage, student, teacher, batches, options), steps);
+    expect(memory().numTensors).toBe(before);
+    expectFinals(student, name);
+  });
+
+  it("dpt, sft and dft one after the other hand the weights on", async () => {
+    if (engine === "cpu") return;
+    const [student, teacher] = [await load("student_init"), await load("teacher")];
+    for (const { stage, peak_lr, steps } of chain)
+      expectSteps(await run(stage, student, teacher, six, { learningRate: peak_lr }), steps);
+    expectFinals(student, "chain_nodecay");
+  });
+
+  it("two micro-batches are one batch of their sum", async () => {
+    const [student, teacher] = [await load("student_init"), await load("teacher")];
+    const [report] = await run("dft", student, teacher, [["accum0", "accum1"]], { learningRate: 0 });
+    expectSteps([report as TrainReport], [{ lr: 0, ...accumulation.global }]);
+  });
+});
+
+it("a stage that distils asks for its teacher", async () => {
+  await useBackend({ engine: "cpu", blas: false });
+  const student = await load("student_init");
+  expect(() => trainStage({ stage: stages.dft, student, steps: [], totalSteps: 1 })).toThrow(/needs a teacher/);
+  expect(trainableNames(stages.dpt, student).every((name) => name.startsWith("multi_modal_projector"))).toBe(true);
+});
