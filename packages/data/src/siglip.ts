@@ -1,0 +1,19 @@
+import type { RgbImage } from "./image.ts";
+import { resize } from "./resize.ts";
+
+/** Centres the image on a square of one grey level; 127 is SigLIP's mean, `int(255 · 0.5)`. */
+export function padSquare(image: RgbImage, { level = 127 }: { level?: number } = {}): RgbImage {
+  const side = Math.max(image.width, image.height);
+  const data = new Uint8Array(side * side * 3).fill(level);
+  const left = Math.floor((side - image.width) / 2);
+  const top = Math.floor((side - image.height) / 2);
+  for (let y = 0; y < image.height; y++)
+    data.set(image.data.subarray(y * image.width * 3, (y + 1) * image.width * 3), ((top + y) * side + left) * 3);
+  return { data, width: side, height: side };
+}
+
+/** `[size, size, 3]` in −1…1, channels last; `pad` (default false, as TinyLLaVA) keeps the aspect ratio, as LLaVA does. */
+export function siglipPixels(image: RgbImage, { size, pad = false }: { size: number; pad?: boolean }): Float32Array {
+  const { data } = resize(pad ? padSquare(image) : image, { width: size, height: size });
+  return Float32Array.from(data, (level) => (level / 255 - 0.5) / 0.5);
+}
