@@ -1,0 +1,177 @@
+#!/usr/bin/env node
+// From pictures to a distilled student: trains control and student, evaluates, writes summary, report and model folder.
+import { existsSync } from "node:fs";
+import { mkdir, rm, writeFile } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { KdError } from "@kd/contract";
+import { useBackend } from "@kd/tensor-core";
+import { evaluateCells } from "./recipe/evaluate-cells.ts";
+import { blindFloor, majorityFloor } from "./recipe/floors.ts";
+import { readJson, writeJson } from "./recipe/json-file.ts";
+import { openMaterials } from "./recipe/materials.ts";
+import { runJobs } from "./recipe/run-jobs.ts";
+import { saveStudent, trainedModel } from "./recipe/save-student.ts";
+import {
+  ALL_SCHEMES,
+  type Budget,
+  type Chain,
+  CONTROL,
+  chainOf,
+  equalCpuChain,
+  FULL_BUDGET,
+  groupByFirstStage,
+  QUICK_BUDGET,
+  STUDENT,
+} from "./recipe/schemes.ts";
+import { seedFolder, stageCpuSeconds, summarise, summaryTable } from "./recipe/summary.ts";
+import type { Job } from "./recipe/worker.ts";
+import { writeReport } from "./recipe/write-report.ts";
+import { main } from "./train/main.ts";
+import { parseOptions, UsageError, wholeNumber } from "./train/options.ts";
+import { duration } from "./train/progress.ts";
+
+const USAGE = `npm run recipe -- [--name NAME] [--seeds N] [--schemes all] [--quick] [--last-steps N] [--no-blas]
+                      [--resume | --overwrite]
+
+  --name NAME     folder under runs/; the date and time by default
+  --seeds N       repeat with N seeds and report mean ± deviation; 1 by default
+  --schemes all   every order of the stages, and the control at the student's CPU time
+  --quick         a taste of a minute, labelled as such
+  --last-steps N  steps of the third stage; 600 by default
+  --no-blas       use no system BLAS even where there is one
+  --resume        go on with runs/NAME
+  --overwrite     start runs/NAME again`;
+
+const RUNS = fileURLToPath(new URL("../../../runs", import.meta.url));
+
+await main(async () => {
+  const started = performance.now();
+  const options = parseOptions(USAGE, {
+    strings: ["name", "seeds", "schemes", "last-steps"],
+    flags: ["quick", "no-blas", "resume", "overwrite"],
+  });
+  if (options.schemes !== undefined && options.schemes !== "all")
+    throw new UsageError(`--schemes: expected "all", got "${options.schemes}"\n\n${USAGE}`);
+  const name = options.name ?? new Date().toISOString().slice(0, 19).replace("T", "-").replaceAll(":", "");
+  if (!/^[\w.-]+$/.test(name) || name.startsWith("."))
+    throw new UsageError(`--name: expected letters, digits, "-", "_" and ".", got "${name}"`);
+  const folder = join(RUNS, name);
+  const seeds = Array.from({ length: wholeNumber("seeds", options.seeds ?? "1") }, (_, i) => i + 1);
+  const everything = options.schemes === "all";
+  const basic = options.quick ? QUICK_BUDGET : FULL_BUDGET;
+  const budget = { ...basic, third: wholeNumber("last-steps", options["last-steps"] ?? String(basic.third)) };
+  const chains = (everything ? ALL_SCHEMES : [CONTROL, STUDENT]).map((scheme) => chainOf(scheme, budget));
+  const config = { seeds: seeds.length, chains, budget, quick: options.quick };
+  await openRun(folder, { config, resume: options.resume, overwrite: options.overwrite });
+  await writeFile(join(folder, "command.txt"), `npm run recipe -- ${process.argv.slice(2).join(" ")}\n`);
+
+  const backend = await useBackend({ engine: "wasm", ...(options["no-blas"] ? { blas: false as const } : {}) });
+  const { provider, library } = backend.gemm;
+  process.stderr.write(
+    `engine ${backend.engine}, matrix products by ${library ?? `${provider}: a system BLAS (OpenBLAS, MKL) makes the recipe about 1.4 times as fast`}\n`,
+  );
+  const materials = await openMaterials({
+    everyNth: budget.everyNth,
+    onProgress: (what, done, total) => {
+      if (process.stderr.isTTY === true)
+        process.stderr.write(`\r\x1b[K${what} ${done}/${total}${done === total ? "\n" : ""}`);
+      else if (done === total) process.stderr.write(`${what} ${total}\n`);
+    },
+  });
+  const teacher = await evaluateCells(materials.teacher, materials);
+
+  const parallel = Math.max(1, Math.min(2, availableParallelism()));
+  const job = (seed: number, group: readonly Chain[], blind: boolean): Job => ({
+    chains: group,
+    seed,
+    folder: seedFolder(folder, seed),
+    budget,
+    blind,
+    blas: !options["no-blas"],
+  });
+  const isControl = (group: readonly Chain[]): boolean => group.some(({ name }) => name === CONTROL);
+  const jobs = seeds.flatMap((seed) =>
+    groupByFirstStage(chains)
+      // the student's first: it takes longest; beside it another process trains control and blind floor
+      .sort((a, b) => Number(isControl(a)) - Number(isControl(b)))
+      .map((group) => job(seed, group, seed === 1 && isControl(group))),
+  );
+  await runJobs(jobs, parallel);
+  if (everything) {
+    const equal = equalCpuChain(budget, await equalCpuSteps(folder, seeds, budget));
+    chains.push(equal);
+    await runJobs(
+      seeds.map((seed) => job(seed, [equal], false)),
+      parallel,
+    );
+  }
+
+  const floors = {
+    majority: majorityFloor(materials.rows, materials.questions),
+    blind: await blindFloor({ folder: seedFolder(folder, 1), budget, materials }),
+  };
+  const seconds = Math.round((performance.now() - started) / 1000);
+  const summary = await summarise({ folder, seeds, chains, teacher, floors, seconds, quick: options.quick });
+  const trained = { text: materials.text, folder, seed: 1 };
+  const student = await trainedModel({ ...trained, chain: chainOf(STUDENT, budget) });
+  const control = await trainedModel({ ...trained, chain: chainOf(CONTROL, budget) });
+  await saveStudent(student, { folder: join(folder, "student"), text: materials.text, summary });
+  await writeReport({
+    folder,
+    summary,
+    seeds,
+    chains,
+    budget,
+    backend,
+    materials,
+    models: { teacher: materials.teacher, control, student },
+  });
+  await writeJson(join(folder, "summary.json"), summary);
+
+  process.stdout.write(`\n${summaryTable(summary)}\n\n`);
+  const shown = relative(process.cwd(), folder) || folder;
+  process.stdout.write(
+    `${duration(seconds * 1000)} | report ${join(shown, "report.html")} | model ${join(shown, "student")}\n`,
+  );
+});
+
+/** Steps of the control's last stage with which it has had as much CPU time as the student, by the times of this very run. */
+async function equalCpuSteps(folder: string, seeds: readonly number[], budget: Budget): Promise<number> {
+  const mean = async (prefix: string): Promise<number> => {
+    const times = await Promise.all(seeds.map((seed) => stageCpuSeconds(seedFolder(folder, seed), prefix)));
+    return times.reduce((sum, x) => sum + x, 0) / times.length;
+  };
+  const student = (await mean("dpt")) + (await mean("dpt-sft")) + (await mean("dpt-sft-dft"));
+  const left = student - (await mean("pt")) - (await mean("pt-sft"));
+  return Math.max(1, Math.round((budget.third * left) / (await mean("pt-sft-sft"))));
+}
+
+interface OpenRun {
+  readonly config: object;
+  readonly resume: boolean;
+  readonly overwrite: boolean;
+}
+
+/** Refuses a folder that holds another run; an existing one needs --resume or --overwrite. */
+async function openRun(folder: string, { config, resume, overwrite }: OpenRun): Promise<void> {
+  const file = join(folder, "config.json");
+  if (overwrite) await rm(folder, { recursive: true, force: true });
+  if (existsSync(folder)) {
+    if (!resume)
+      throw new KdError(
+        "KD_CONFIG",
+        `${folder} exists; add --resume to go on, --overwrite to start again or --name for another`,
+      );
+    const before = existsSync(file) ? await readJson(file) : undefined;
+    if (JSON.stringify(before) !== JSON.stringify(config))
+      throw new KdError(
+        "KD_CONFIG",
+        `${file}: the run was started with other options; repeat those, or choose another --name`,
+      );
+    return;
+  }
+  await mkdir(folder, { recursive: true });
+  await writeJson(file, config);
+}

@@ -1,0 +1,67 @@
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { Llava } from "@kd/mllm";
+import { saveLlava } from "@kd/mllm/node";
+import { loadCheckpoint } from "@kd/stages/node";
+import { dispose } from "@kd/tensor-core";
+import { PIXELS } from "../data/rasterise.ts";
+import { EOS_ID, PAD_ID, type Text } from "../model/text.ts";
+import { newStudent } from "./materials.ts";
+import { modelCard } from "./model-card.ts";
+import { type Chain, lastPrefix } from "./schemes.ts";
+import { type Summary, seedFolder } from "./summary.ts";
+
+/** The model at the end of a trained chain. */
+export async function trainedModel(options: {
+  chain: Chain;
+  text: Text;
+  folder: string;
+  seed: number;
+}): Promise<Llava> {
+  const { chain, text, folder, seed } = options;
+  const model = await newStudent(text, seed);
+  // A later stage changes every weight that an earlier one changed, so the last checkpoint is enough.
+  const { state } = await loadCheckpoint(join(seedFolder(folder, seed), lastPrefix(chain), "checkpoint"), model.params);
+  dispose([...state.m, ...state.v]);
+  return model;
+}
+
+/** Writes the student as a Hugging Face LLaVA folder with tokenizer, processor and model card. */
+export async function saveStudent(
+  student: Llava,
+  { folder, text, summary }: { folder: string; text: Text; summary: Summary },
+): Promise<void> {
+  const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
+  await rm(folder, { recursive: true, force: true }); // an earlier, unfinished report of the same run
+  await saveLlava(student, folder, {
+    files: {
+      "README.md": modelCard(summary),
+      "tokenizer.json": json(text.tokenizerJson),
+      "tokenizer_config.json": json({
+        tokenizer_class: "PreTrainedTokenizerFast",
+        pad_token: "<pad>",
+        eos_token: "<eos>",
+        unk_token: "<unk>",
+        chat_template:
+          "{% for message in messages %}{% if message['role'] == 'user' %}<image> {{ message['content'] }} <ast>{% else %} {{ message['content'] }} <eos>{% endif %}{% endfor %}",
+      }),
+      "generation_config.json": json({
+        eos_token_id: EOS_ID,
+        pad_token_id: PAD_ID,
+        max_new_tokens: 16,
+        do_sample: false,
+      }),
+      "preprocessor_config.json": json({
+        image_processor_type: "SiglipImageProcessor",
+        size: { height: PIXELS, width: PIXELS },
+        do_resize: true,
+        resample: 3,
+        do_rescale: true,
+        rescale_factor: 1 / 255,
+        do_normalize: true,
+        image_mean: [0.5, 0.5, 0.5],
+        image_std: [0.5, 0.5, 0.5],
+      }),
+    },
+  });
+}
