@@ -19,8 +19,10 @@ export function guardHeap(wasm: WasmHeap): void {
   wasm._free(wasm._malloc(8)); // Emscripten's first call replaces `_malloc` itself, and the guard with it
   const malloc = wasm._malloc;
   wasm._malloc = (bytes) => {
-    // malloc's argument has 32 bits: 4 GiB would wrap to a few bytes
-    const address = bytes < 2 ** 32 ? malloc(bytes) : 0;
+    // malloc counts in 32 bits, and with a sign where it asks for more heap: 4 GiB would wrap to a few bytes, and a block above 2 GiB
+    // that ends beyond 4 GiB would lie over others
+    const fits = bytes < 2 ** 31 || bytes + wasm.HEAPU8.length <= 2 ** 32 - 2 ** 16;
+    const address = fits ? malloc(bytes) : 0;
     if (address !== 0 || bytes === 0) return address;
     throw new KdError(
       "KD_MEMORY",

@@ -71,18 +71,8 @@ function rotate(x: Tensor, { cos, sin }: Record<"cos" | "sin", Tensor>, directio
   const k = fusedKernels();
   if (k !== undefined) {
     const y = k.output(x.shape);
-    k.x.rope(
-      k.address(x),
-      k.address(y),
-      k.address(cos),
-      k.address(sin),
-      length,
-      heads,
-      headDim,
-      direction,
-      0,
-      batch * length,
-    );
+    const args = [x, y, cos, sin].map((tensor) => k.address(tensor));
+    k.run("rope", [...args, length, heads, headDim, direction], batch * length, { work: x.size });
     return y;
   }
   return tidy(() => {

@@ -9,6 +9,20 @@ export const withoutNewListeners: typeof node.withoutNewListeners = (start) => s
 
 export const gemmNames: typeof node.gemmNames = () => [];
 
+export const whyNoGemm: typeof node.whyNoGemm = (name) => refuse(`blas "${name}"`, "leave blas out").message;
+
+export const needsOwnHeap: typeof node.needsOwnHeap = () => false;
+
+export const wasmPaths: typeof node.wasmPaths = () => undefined; // tfjs finds its files itself
+
+export const withSharedMemory: typeof node.withSharedMemory = () => undefined;
+
+export const defaultThreads: typeof node.defaultThreads = () => 1;
+
+export const startPool: typeof node.startPool = async () => {
+  throw refuse("threads", "leave threads out");
+};
+
 export const openGemm: typeof node.openGemm = (name) => {
   throw refuse(`blas "${name}"`, "leave blas out");
 };
