@@ -14,9 +14,10 @@ const BLIS = ["libblis.so.4"];
 export function blasNames(): readonly string[] {
   if (process.platform === "darwin") return ["/System/Library/Frameworks/Accelerate.framework/Accelerate"];
   if (process.platform === "win32") return ["openblas.dll"];
-  // On AMD's processors MKL does without AVX-512: half the speed of the others there (bench/README.md).
+  // On AMD's processors MKL does without AVX-512: half the speed of the others there. oneDNN is as fast as the best, but comes after OpenBLAS:
+  // it needs signals kept away (sgemm.ts). Measured: bench/README.md.
   const isAmd = cpus()[0]?.model.includes("AMD") ?? false;
-  return isAmd ? [...ONEDNN, ...OPENBLAS, ...MKL, ...BLIS] : [...MKL, ...ONEDNN, ...OPENBLAS, ...BLIS];
+  return isAmd ? [...OPENBLAS, ...ONEDNN, ...MKL, ...BLIS] : [...MKL, ...OPENBLAS, ...ONEDNN, ...BLIS];
 }
 
 function koffi(): { koffi: Koffi; path: string } {

@@ -40,6 +40,12 @@ export function bindSgemm(koffi: Koffi, { path, base }: SgemmLibrary): Gemm {
       try {
         optional(koffi.load(runtime), "void omp_set_num_threads(int)")?.(1);
       } catch {} // another runtime
+    // A signal that arrives inside its product overwrites its memory (2.6.3, from C and Python, too). Other threads of the process take the
+    // signals instead; faults stay, which the engine needs: ILL, TRAP, ABRT, BUS, FPE, SEGV.
+    const signals = new Uint8Array(128).fill(255);
+    for (const fault of [4, 5, 6, 7, 8, 11])
+      signals[(fault - 1) >> 3] = (signals[(fault - 1) >> 3] as number) & ~(1 << ((fault - 1) & 7));
+    koffi.load("libc.so.6").func("int pthread_sigmask(int, const uint8_t*, void*)")(0, signals, null);
     const [no, yes] = [78, 84]; // "N", "T"
     return (ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc) => {
       dnnl(ta ? yes : no, tb ? yes : no, m, n, k, alpha, base + a, lda, base + b, ldb, beta, base + c, ldc);
