@@ -62,6 +62,7 @@ export function rope(x: Operand<Tensor4D>, { cos, sin }: RopeTables): Tensor4D {
     );
   return differentiable({ x, cos: constant(cos), sin: constant(sin) }, (t) => ({
     value: rotate(t.x, t, 1),
+    reads: ["cos", "sin"],
     backward: (dy: Tensor) => ({ x: rotate(dy, t, -1) }), // a rotation's transpose is its inverse
   })) as Tensor4D;
 }
