@@ -8,7 +8,7 @@ const USAGE = `npm run bench -- COMMAND [options]; see bench/README.md
   step      --config a|b|c|d256,L6,V4096,8x128 [--frozen-slm | --dpt]      a training step
   kd        --vocab 32000 --rows 256 [--chunk N]                         cross-entropy + KL with gradients
   generate  --prompt 16 --tokens 32                                      greedy decoding with a cache
-            each: [--engine E] [--blas off|NAME] [--threads N] [--steps N] [--json]
+            each: [--engine E] [--blas off|NAME|PATH] [--threads N] [--steps N] [--json]
   compare   [--configs a,b,c] [--rounds N] [--steps N] [--threads 1,2] [--ours auto,off] [--peers eager,compile]
             [--python PATH] [--dry]                                      beside PyTorch, in turn
   growth    [--rounds N] [--threads N] [--blas off|NAME]                 step time as sizes grow

@@ -34,6 +34,7 @@ export async function startContender(command: readonly string[], env: NodeJS.Pro
       fail(new Error(`${command.join(" ")}: ended with ${code ?? signal} before it answered`)),
     );
   });
+  child.stdin.on("error", () => {}); // a process that has ended is reported as such
   ended.catch(() => {}); // heard through the races below
   const lines = createInterface({ input: child.stdout as NonNullable<ChildProcess["stdout"]> })[Symbol.asyncIterator]();
   const answer = async () => {

@@ -6,6 +6,7 @@ it("gives both sides the same work", () => {
   expect(ourCommand(step, "off", 2).slice(2)).toEqual(
     "step --config b --dpt --blas off --threads 2 --serve".split(" "),
   );
+  expect(ourCommand(step, "engine=tensorflow", 1)).toContain("tensorflow");
   const peer = peerCommand(step, "compile", 2, "python3");
   expect(peer[1]).toMatch(/peers[/\\]step\.py$/);
   expect(peer.slice(2)).toEqual("--config b --dpt --mode compile --threads 2 --serve".split(" "));

@@ -27,9 +27,10 @@ export function parseThing(name: string): Thing {
   throw new UsageError(`--configs: expected a, b, c, a-frozen-slm, a-dpt, kd-32000 or generate, got "${name}"`);
 }
 
-/** @param blas `auto` for the first that works, `off`, or a name */
-export function ourCommand({ ours }: Thing, blas: string, threads: number): string[] {
-  const choice = blas === "auto" ? [] : ["--blas", blas];
+/** @param product `auto` for the first that works, `off` for the kernels' own, a library's name or path, or `engine=NAME` */
+export function ourCommand({ ours }: Thing, product: string, threads: number): string[] {
+  const [, engine] = /^engine=(.+)$/.exec(product) ?? [];
+  const choice = engine !== undefined ? ["--engine", engine] : product === "auto" ? [] : ["--blas", product];
   return [process.execPath, BENCH, ...ours, ...choice, "--threads", String(threads), "--serve"];
 }
 
