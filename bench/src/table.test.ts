@@ -29,9 +29,9 @@ const rows = [
 
 it("puts us over the peers of the same threads, then each side's best", () => {
   expect(markdownTable(rows).split("\n").slice(2)).toEqual([
-    "| step a | 1 | libopenblas.so.0 | 100 | 80.0 | 1.25 | 40.0 | 2.50 | 200, 800, 900 |",
-    "| step a | 2 | libopenblas.so.0 | 60.0 | 50.0 | 1.20 |  |  | 200, 800 |",
-    "| step a | each its best | libopenblas.so.0 | 60.0 | 50.0 | 1.20 | 40.0 | 1.50 | 200, 800, 900 |",
+    "| step a | 1 | libopenblas.so.0 | 100 | 80 | 1.25 | 40 | 2.50 | 200, 800, 900 |",
+    "| step a | 2 | libopenblas.so.0 | 60 | 50 | 1.20 |  |  | 200, 800 |",
+    "| step a | each its best | libopenblas.so.0 | 60 | 50 | 1.20 | 40 | 1.50 | 200, 800, 900 |",
   ]);
   expect(caption(rows)).toBe("A chip, 2 cores, 2026-11-26. node 20, pytorch 2.");
 });

@@ -52,7 +52,7 @@ function linesOf(rows: readonly Row[]): string[][] {
 }
 
 function lineOf(threads: string, own: Row, eager?: Row, compiled?: Row): string[] {
-  const ms = (row: Row | undefined) => (row === undefined ? "" : median(row).toPrecision(3));
+  const ms = (row: Row | undefined) => (row === undefined ? "" : String(Number(median(row).toPrecision(3))));
   const ratio = (peer: Row | undefined) => (peer === undefined ? "" : (median(own) / median(peer)).toFixed(2));
   const extra = own.extra_mib !== "";
   const mib = [own, eager, compiled].flatMap((row) => row ?? []).map((row) => mebibytes(row, extra));
