@@ -29,7 +29,7 @@ export async function kdTerms({ rows, vocabulary, chunkSize }: KdSizes): Promise
   };
 }
 
-async function termsOf({ rows, vocabulary, chunkSize = 256 }: KdSizes) {
+async function termsOf({ rows, vocabulary, chunkSize }: KdSizes) {
   const rng = createRng(1);
   const hidden = normal(rng, rows, STUDENT_WIDTH, 1);
   const head = normal(rng, vocabulary, STUDENT_WIDTH, 0.05);
@@ -38,7 +38,7 @@ async function termsOf({ rows, vocabulary, chunkSize = 256 }: KdSizes) {
     Int32Array.from({ length: rows }, () => rng.int(vocabulary)),
     "int32",
   );
-  const weights = { ceWeight: 1 / rows, klWeight: 1 / rows, chunkSize };
+  const weights = { ceWeight: 1 / rows, klWeight: 1 / rows, ...(chunkSize === undefined ? {} : { chunkSize }) };
   const terms = valueAndGrads((...student) => {
     const [h, w] = student as [Tensor2D, Tensor2D];
     return rowLosses({ student: { hidden: h, head: w }, labels, teacher, ...weights }).loss;

@@ -12,7 +12,7 @@ export interface CrossEntropyOptions {
   readonly rows?: Int32Array;
   /** What the sum is divided by. @defaultValue the labels that are not negative */
   readonly count?: number;
-  /** Rows whose logits exist at the same time. @defaultValue as many as 32 MiB hold, 64 to 256 */
+  /** Rows whose logits exist at the same time. @defaultValue as many as 24 MiB hold, 48 to 256 */
   readonly chunkSize?: number;
 }
 

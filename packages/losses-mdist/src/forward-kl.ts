@@ -13,7 +13,7 @@ export interface ForwardKlOptions {
   readonly temperature?: number;
   /** What the sum over rows is divided by: the rows of a whole step, when this is one micro-batch of it. @defaultValue the rows read */
   readonly count?: number;
-  /** Rows whose logits exist at the same time. @defaultValue as many as 32 MiB hold, 64 to 256 */
+  /** Rows whose logits exist at the same time. @defaultValue as many as 24 MiB hold, 48 to 256 */
   readonly chunkSize?: number;
 }
 

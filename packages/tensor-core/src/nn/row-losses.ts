@@ -25,7 +25,7 @@ export interface RowLossesOptions {
   readonly klWeight?: number;
   /** `[R]`. @defaultValue 1 for every row */
   readonly rowWeights?: Tensor1D;
-  /** Rows whose logits exist at the same time. @defaultValue as many as 32 MiB hold, 64 to 256 */
+  /** Rows whose logits exist at the same time. @defaultValue as many as 24 MiB hold, 48 to 256 */
   readonly chunkSize?: number;
 }
 
@@ -111,8 +111,8 @@ export function rowLosses(options: RowLossesOptions): RowLosses {
 }
 
 function defaultChunk({ V, Vt }: RowTask["sizes"]): number {
-  const rows = Math.floor(2 ** 23 / (V + Vt));
-  return Math.min(256, Math.max(64, rows - (rows % 16)));
+  const rows = Math.floor((24 * 2 ** 18) / (V + Vt));
+  return Math.min(256, Math.max(48, rows - (rows % 16)));
 }
 
 /** `gradient · dy`. A head's gradient is as large as the head: for the usual factor, 1, it is not copied. */
