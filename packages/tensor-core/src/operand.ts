@@ -65,11 +65,13 @@ export function differentiable<K extends string>(
     for (const [i, name] of wanted.entries()) inputs[name] = args[i] as Tensor;
     const { value, saved = [], backward } = forward(inputs);
     save([...names.map((name) => inputs[name]), ...saved]);
-    const gradFunc = (dy: Tensor, kept: Tensor[]): Tensor[] => {
-      for (const [i, name] of names.entries()) inputs[name] = kept[i] as Tensor;
-      const gradients = backward(dy, kept.slice(names.length), (name) => wanted.includes(name));
-      return wanted.map((name) => gradients[name] as Tensor);
-    };
+    // tfjs frees what a backward makes only when the whole pass is over
+    const gradFunc = (dy: Tensor, kept: Tensor[]): Tensor[] =>
+      tidy(() => {
+        for (const [i, name] of names.entries()) inputs[name] = kept[i] as Tensor;
+        const gradients = backward(dy, kept.slice(names.length), (name) => wanted.includes(name));
+        return wanted.map((name) => gradients[name] as Tensor);
+      });
     return { value, gradFunc: gradFunc as never };
   });
   return run(...wanted.map((name) => values[name]));
