@@ -17,6 +17,8 @@ export interface TrainStageOptions
   readonly weights?: DistillWeights;
   /** Of both softmaxes; the KL is multiplied by its square. @defaultValue 1, as in the paper */
   readonly temperature?: number;
+  /** Whether the student's layers are run again in backward instead of keeping their activations. @defaultValue false */
+  readonly gradientCheckpointing?: boolean;
   /** Peak. @defaultValue the stage's, from the paper */
   readonly learningRate?: number;
 }
