@@ -1,4 +1,6 @@
 export { type BackendDescription, describeBackend, type Tried } from "./backend/description.ts";
+export type { HeapUse } from "./backend/guard-heap.ts";
+export { type MemoryReport, memoryReport } from "./backend/memory-report.ts";
 export { type BackendOptions, useBackend } from "./backend/use-backend.ts";
 export { checkpoint } from "./checkpoint.ts";
 export type { ForwardOptions, ForwardOutput, LogitRows, Params, VisionLanguageModel } from "./model.ts";

@@ -4,7 +4,7 @@ import { KdError } from "@kd/contract";
 import { env, setBackend, engine as tfEngine } from "@tensorflow/tfjs-core";
 import { chooseGemm } from "../gemm/choose-gemm.ts";
 import { attachKernels } from "../kernels/binding.ts";
-import { type BackendDescription, describe, type Tried } from "./description.ts";
+import { type BackendDescription, describe, type StartedBackend, type Tried } from "./description.ts";
 import { startCpu, startTensorflow, startWasm, startWebgpu } from "./start-engine.ts";
 
 /** What {@link useBackend} starts. */
@@ -81,7 +81,7 @@ async function furnish(
   backend: object,
   { blas, threads }: BackendOptions,
   tried: Tried[],
-): Promise<BackendDescription> {
+): Promise<StartedBackend> {
   if (engine === "wasm") {
     const kernels = await attachKernels(backend); // those that the start attached
     const simd = Boolean(await env().getAsync("WASM_HAS_SIMD_SUPPORT"));

@@ -38,6 +38,8 @@ export interface FusedKernels {
   zeros(shape: readonly number[]): Tensor;
   /** Calls `use` with the address of scratch memory that is freed afterwards. */
   withScratch<T>(bytes: number, use: (address: number) => T): T;
+  /** What the kernels hold for themselves. */
+  readonly scratchBytes: number;
   /** The heap's buffer now; it is replaced when the heap grows. */
   buffer(): ArrayBuffer;
   readonly gemm: Gemm;
@@ -77,7 +79,8 @@ export async function attachKernels(backend: object): Promise<FusedKernels> {
   const bytes = Uint8Array.from(atob(KERNEL_BYTES), (c) => c.charCodeAt(0));
   const { instance } = await WebAssembly.instantiate(bytes, { env: { memory, log: Math.log } });
   const x = instance.exports as unknown as Record<string, (...args: number[]) => number>;
-  x.setScratch?.(wasm._malloc((x.scratchBytes as () => number)()) >>> 0);
+  const scratchBytes = (x.scratchBytes as () => number)();
+  x.setScratch?.(wasm._malloc(scratchBytes) >>> 0);
   const wasmGemm: Gemm = (ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc) => {
     x.gemm?.(ta ? 1 : 0, tb ? 1 : 0, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
   };
@@ -99,6 +102,7 @@ export async function attachKernels(backend: object): Promise<FusedKernels> {
         wasm._free(address);
       }
     },
+    scratchBytes,
     buffer: () => wasm.HEAPU8.buffer as ArrayBuffer,
     get gemm() {
       return gemm;

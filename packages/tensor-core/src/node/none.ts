@@ -20,3 +20,11 @@ export const loadTensorflow: typeof node.loadTensorflow = async () => {
 export const loadWebgpu: typeof node.loadWebgpu = async () => {
   throw refuse('loading engine "webgpu"', 'import "@tensorflow/tfjs-backend-webgpu" before, or use "wasm"');
 };
+
+export const processMemory: typeof node.processMemory = () => undefined;
+
+export const lookAtMachine: typeof node.lookAtMachine = () => {
+  const browser = (globalThis as { navigator?: { hardwareConcurrency?: number; gpu?: unknown } }).navigator;
+  const cores = browser?.hardwareConcurrency ?? 1;
+  return { platform: "browser", cores, gpu: browser?.gpu !== undefined, koffi: false, apt: false };
+};
