@@ -1,4 +1,5 @@
-import { differentiable, type Operand } from "./operand.ts";
+import { halfOf, halfTensor } from "./half.ts";
+import { constant, differentiable, type Operand, tensorOf } from "./operand.ts";
 import { engine, type Tensor, tidy, zerosLike } from "./ops.ts";
 
 /**
@@ -15,11 +16,23 @@ export function checkpoint<K extends string>(
   block: (operands: Record<K, Operand>) => Tensor,
 ): Tensor {
   const names = Object.keys(operands) as K[];
-  const operandsOf = (tensors: Record<K, Tensor>): Record<K, Operand> =>
-    Object.fromEntries(
-      names.map((name) => [name, "constant" in operands[name] ? { constant: tensors[name] } : tensors[name]]),
-    ) as Record<K, Operand>;
-  return differentiable(operands, (values) => ({
+  const live: Partial<Record<K, Operand>> = {};
+  const halves: Partial<Record<K, () => Tensor>> = {}; // kept as they are, and widened inside the block
+  for (const name of names) {
+    const tensor = tensorOf(operands[name]);
+    const half = halfOf(tensor);
+    if (half === undefined) live[name] = operands[name];
+    else halves[name] = () => halfTensor({ ...half, shape: tensor.shape });
+  }
+  const operandsOf = (tensors: Record<K, Tensor>): Record<K, Operand> => {
+    const given = {} as Record<K, Operand>;
+    for (const name of names) {
+      const tensor = halves[name]?.() ?? tensors[name];
+      given[name] = "constant" in operands[name] ? constant(tensor) : tensor;
+    }
+    return given;
+  };
+  return differentiable(live as Record<K, Operand>, (values) => ({
     value: tidy(() => block(operandsOf(values))),
     backward: (dy, _, wants) => {
       const wanted = names.filter(wants);

@@ -3,6 +3,7 @@ export type { HeapUse } from "./backend/guard-heap.ts";
 export { type MemoryReport, memoryReport } from "./backend/memory-report.ts";
 export { type BackendOptions, useBackend } from "./backend/use-backend.ts";
 export { checkpoint } from "./checkpoint.ts";
+export { type HalfData, type HalfFormat, halfOf, halfTensor, sliceRows, widen } from "./half.ts";
 export type { ForwardOptions, ForwardOutput, LogitRows, Params, VisionLanguageModel } from "./model.ts";
 export { type AdamWStep, adamWStep, sumOfSquares } from "./nn/adamw.ts";
 export { type AttentionOptions, attention } from "./nn/attention.ts";
