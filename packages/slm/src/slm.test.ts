@@ -1,11 +1,16 @@
 import {
   createRng,
+  halfOf,
+  halfTensor,
   memory,
   mul,
   type Params,
   type Scalar,
+  square,
   sum,
   type Tensor,
+  type Tensor3D,
+  tensor,
   tensor2d,
   useBackend,
   type Variable,
@@ -108,6 +113,43 @@ describe.each(["cpu", "wasm"] as const)("gradient checkpointing on %s", (engine)
     expect(run(true)).toEqual(run(false));
   });
 });
+
+it.each(["bf16", "fp16"] as const)(
+  "weights in %s give what float32 weights of the same numbers give",
+  async (format) => {
+    await useBackend({ engine: "wasm", blas: false });
+    const rng = createRng(4);
+    const top = format === "bf16" ? 0x3c00 : 0x2000; // small numbers
+    const half: Params = new Map(
+      [...params].map(([name, { shape, size }]) => {
+        const words = Uint16Array.from({ length: size }, () => (rng.int(2) << 15) | (top + rng.int(0x200)));
+        return [name, halfTensor({ format, words, shape })];
+      }),
+    );
+    const wide: Params = new Map([...half].map(([name, t]) => [name, tensor(t.dataSync(), t.shape)]));
+    const results = [half, wide].map((params) => {
+      const embeddings = variable(embedTokens({ config, params, inputIds: ids, shape: [2, 3] }));
+      const passes = [false, true].map((gradientCheckpointing) => {
+        const { value, grads } = variableGrads(
+          () => sum(square(qwen2Forward({ config, params, embeddings, gradientCheckpointing }))) as Scalar,
+          [embeddings],
+        );
+        return [value, grads[embeddings.name] as Tensor].map((t) => [...t.dataSync()]);
+      });
+      expect(passes[0]).toEqual(passes[1]);
+      return passes[0];
+    });
+    expect(results[0]).toEqual(results[1]);
+    const prompts = [half, wide].map((params) => embedTokens({ config, params, inputIds: ids, shape: [2, 3] }));
+    const [a, b] = await Promise.all(
+      [half, wide].map((params, i) =>
+        greedyDecode({ config, params, embeddings: prompts[i] as Tensor3D, maxNewTokens: 4 }),
+      ),
+    );
+    expect(a).toEqual(b);
+    expect([...half.values()].every((t) => halfOf(t)?.format === format)).toBe(true);
+  },
+);
 
 it("frees each layer's activations when there is no gradient", async () => {
   await useBackend({ engine: "cpu" });

@@ -13,6 +13,7 @@ import {
   type Tensor4D,
   tensorOf,
   tidy,
+  widen,
   zerosLike,
 } from "@kd/tensor-core";
 import type { SiglipVisionConfig } from "./config.ts";
@@ -61,7 +62,7 @@ export function siglipForward({
   const run = () => {
     const patch = "embeddings.patch_embedding";
     const embedded = embedPatches(pixels, find(`${patch}.weight`), find(`${patch}.bias`), config);
-    let x = add(embedded, tensorOf(find("embeddings.position_embedding.weight")));
+    let x = add(embedded, widen(tensorOf(find("embeddings.position_embedding.weight"))));
     for (let i = 0; i < layers; i++) {
       const weights = { params, prefix: `${prefix}encoder.layers.${i}.`, trainable };
       const y = runLayer({ ...weights, operands: { x }, gradientCheckpointing }, (given, find) =>
