@@ -1,11 +1,10 @@
 import {
-  add,
   attention,
   concat,
   keep,
   linear,
   type Operand,
-  reshape,
+  residual,
   rmsNorm,
   rope,
   swiglu,
@@ -15,6 +14,7 @@ import {
   type Tensor3D,
   type Tensor4D,
   tensorOf,
+  view,
 } from "@kd/tensor-core";
 import type { KeyValueCache } from "./cache.ts";
 import type { Qwen2Config } from "./config.ts";
@@ -47,7 +47,7 @@ export function qwen2Layer(operands: LayerOperands, { config, index, find, cache
   const norm = (t: Tensor, name: string) =>
     rmsNorm(t, find(`${name}.weight`) as Operand<Tensor1D>, { epsilon: config.rms_norm_eps });
   const project = (t: Tensor, name: string) => linear(t, weight(name), find(`${name}.bias`) as Operand<Tensor1D>);
-  const split = (t: Tensor, count: number) => reshape(t, [batch, length, count, width / heads]) as Tensor4D;
+  const split = (t: Tensor, count: number) => view(t, [batch, length, count, width / heads]) as Tensor4D;
 
   const h = norm(x, "input_layernorm");
   const query = rope(split(project(h, "self_attn.q_proj"), heads), tables);
@@ -55,11 +55,11 @@ export function qwen2Layer(operands: LayerOperands, { config, index, find, cache
   const value = split(project(h, "self_attn.v_proj"), keyHeads);
   const read = cache === undefined ? { key, value } : extend(cache, index, { key, value });
   const attended = attention({ query, ...read, causal: true, ...masked });
-  const y = add(x, project(reshape(attended, [batch, length, width]), "self_attn.o_proj"));
+  const y = residual(x, project(view(attended, [batch, length, width]), "self_attn.o_proj"));
 
   const g = norm(y, "post_attention_layernorm");
   const gated = swiglu(project(g, "mlp.gate_proj"), project(g, "mlp.up_proj"));
-  return add(y, project(gated, "mlp.down_proj")) as Tensor3D;
+  return residual(y, project(gated, "mlp.down_proj")) as Tensor3D;
 }
 
 function extend(cache: KeyValueCache, index: number, fresh: { key: Tensor4D; value: Tensor4D }) {

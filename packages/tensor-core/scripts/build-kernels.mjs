@@ -7,7 +7,19 @@ import asc from "assemblyscript/asc";
 const kernels = join(dirname(fileURLToPath(import.meta.url)), "../src/kernels");
 const output = new Map();
 // No data segment may be emitted (it would overwrite tfjs's own statics): --runtime stub, no strings, no static arrays.
-const flags = ["-O3", "--noAssert", "--runtime", "stub", "--importMemory", "--initialMemory", "1", "--enable", "simd"];
+const flags = [
+  "-O3",
+  "--noAssert",
+  "--runtime",
+  "stub",
+  "--importMemory",
+  "--initialMemory",
+  "1",
+  "--maximumMemory",
+  "65536",
+  "--enable",
+  "simd",
+];
 const { error, stderr } = await asc.main(["assembly/index.ts", "-o", "kernels.wasm", "--baseDir", kernels, ...flags], {
   writeFile: (name, contents) => output.set(name, contents),
 });

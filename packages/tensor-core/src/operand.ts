@@ -1,7 +1,7 @@
 import { KdError } from "@kd/contract";
 import { halfOf, widenData } from "./half.ts";
 import type { Params } from "./model.ts";
-import { customGrad, type Tensor, tidy } from "./ops.ts";
+import { customGrad, engine, type Tensor, tidy } from "./ops.ts";
 
 /** A tensor that an op reads but gives no gradient: it is closed over and never reaches the tape. */
 export interface Constant<T extends Tensor = Tensor> {
@@ -42,10 +42,25 @@ export function operand<T extends Tensor>(params: Params, name: string, trainabl
   );
 }
 
+const ours = new WeakSet<Tensor>(); // gradients that an op returned: the tape uses each once
+
+/**
+ * Frees what a backward pass has used up. tfjs would hold every saved activation and every gradient in between until the last op's
+ * backward pass: together as much as the forward pass made. In a gradient of a gradient the tape needs them again.
+ */
+function freeUsed(dy: Tensor, kept: readonly Tensor[], results: readonly Tensor[]): void {
+  const { state } = engine() as unknown as { state: { gradientDepth: number } };
+  for (const result of results) ours.add(result);
+  if (state.gradientDepth > 0) return;
+  for (const tensor of ours.has(dy) ? [...kept, dy] : kept) if (!results.includes(tensor)) tensor.dispose();
+}
+
 interface Forward<K extends string> {
   readonly value: Tensor;
   /** Tensors that `backward` needs besides the operands; they live until the gradient is taken. */
   readonly saved?: readonly Tensor[];
+  /** Operands that `backward` reads; the others' memory is not held for it. @defaultValue all */
+  readonly reads?: readonly K[];
   /** Gradients of the operands that `wants` names, in any order. */
   readonly backward: (dy: Tensor, saved: readonly Tensor[], wants: (name: K) => boolean) => Partial<Record<K, Tensor>>;
 }
@@ -81,16 +96,19 @@ export function differentiable<K extends string>(
     const save = args.pop() as unknown as (tensors: Tensor[]) => void;
     const inputs = widened();
     for (const [i, name] of wanted.entries()) inputs[name] = args[i] as Tensor;
-    const { value, saved = [], backward } = forward(inputs);
-    save([...live.map((name) => inputs[name]), ...saved]);
-    // tfjs frees what a backward makes only when the whole pass is over
-    const gradFunc = (dy: Tensor, kept: Tensor[]): Tensor[] =>
-      tidy(() => {
-        for (const [i, name] of live.entries()) inputs[name] = kept[i] as Tensor;
+    const { value, saved = [], reads = names, backward } = forward(inputs);
+    const held = reads.filter((name) => live.includes(name));
+    save([...held.map((name) => inputs[name]), ...saved]);
+    const gradFunc = (dy: Tensor, kept: Tensor[]): Tensor[] => {
+      const results = tidy(() => {
+        for (const [i, name] of held.entries()) inputs[name] = kept[i] as Tensor;
         for (const half of halves) onDemand(inputs, half.name, half.widened);
-        const gradients = backward(dy, kept.slice(live.length), (name) => wanted.includes(name));
+        const gradients = backward(dy, kept.slice(held.length), (name) => wanted.includes(name));
         return wanted.map((name) => gradients[name] as Tensor);
       });
+      freeUsed(dy, kept, results);
+      return results;
+    };
     return { value, gradFunc: gradFunc as never };
   });
   return run(...wanted.map((name) => given[name]));

@@ -1,13 +1,13 @@
 import {
-  add,
   attention,
   gelu,
   layerNorm,
   linear,
   type Operand,
-  reshape,
+  residual,
   type Tensor,
   type Tensor4D,
+  view,
 } from "@kd/tensor-core";
 import type { SiglipVisionConfig } from "./config.ts";
 
@@ -30,10 +30,10 @@ export function siglipLayer(x: Tensor, find: Find, config: SiglipVisionConfig): 
   ];
 
   const normed = norm(x, "layer_norm1");
-  const split = (name: string) => reshape(project(normed, `self_attn.${name}`), heads) as Tensor4D;
+  const split = (name: string) => view(project(normed, `self_attn.${name}`), heads) as Tensor4D;
   const mixed = attention({ query: split("q_proj"), key: split("k_proj"), value: split("v_proj"), causal: false });
-  const attended = add(x, project(reshape(mixed, [images, patches, width]), "self_attn.out_proj"));
+  const attended = residual(x, project(view(mixed, [images, patches, width]), "self_attn.out_proj"));
 
   const inner = gelu(project(norm(attended, "layer_norm2"), "mlp.fc1"), { approximate: ACTIVATION[config.hidden_act] });
-  return add(attended, project(inner, "mlp.fc2"));
+  return residual(attended, project(inner, "mlp.fc2"));
 }

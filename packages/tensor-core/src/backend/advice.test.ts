@@ -1,8 +1,8 @@
 import { expect, it } from "vitest";
 import { type AdviceFacts, adviceFor } from "./advice.ts";
 
-const linux = { platform: "linux", cores: 4, gpu: false, koffi: true, apt: true };
-const browser = { platform: "browser", cores: 4, gpu: false, koffi: false, apt: false };
+const linux = { platform: "linux", threads: 4, gpu: false, koffi: true, apt: true };
+const browser = { platform: "browser", threads: 1, gpu: false, koffi: false, apt: false };
 const engine = (name: string) => ({
   engine: name,
   gemm: { provider: "engine" as const },
@@ -33,7 +33,7 @@ it.each<[string, AdviceFacts, RegExp | undefined]>([
   ["a GPU in use", { ...engine("tensorflow"), onGpu: true, machine: { ...linux, gpu: true } }, undefined],
   ["a GPU in a browser", { ...noBlas, machine: { ...browser, gpu: true } }, /"webgpu"/],
   ["webgpu in a browser", { ...engine("webgpu"), onGpu: true, machine: { ...browser, gpu: true } }, undefined],
-  ["a browser without a GPU", { ...noBlas, tried: [], machine: browser }, undefined],
+  ["a browser without a GPU", { ...noBlas, tried: [], machine: { ...browser, threads: 1 } }, undefined],
   ["cpu by choice", engine("cpu"), /useBackend\(\{ engine: "wasm" \}\)/],
   [
     "cpu since wasm failed",
@@ -50,7 +50,12 @@ it.each<[string, AdviceFacts, RegExp | undefined]>([
     /package manager/,
   ],
   ["ONNX Runtime", { ...noBlas, gemm: { provider: "onnxruntime" } }, /OpenBLAS/],
-  ["fewer threads than cores", { ...best, threads: 2 }, /leave threads out: this machine has 4 cores/],
+  ["fewer threads than the machine takes", { ...best, threads: 2 }, /^leave threads out: this machine takes 4$/],
+  [
+    "threads that did not start",
+    { ...best, threads: 1, tried: [{ name: "threads", reason: "no shared heap" }] },
+    /threads start: no shared heap/,
+  ],
   ["tfjs-node without a GPU", engine("tensorflow"), /"wasm" \}\) with a system BLAS/],
 ])("%s", (_, facts, advice) => {
   if (advice === undefined) expect(adviceFor(facts)).toBeUndefined();

@@ -13,12 +13,14 @@ interface Rule {
   readonly advice: (facts: AdviceFacts) => string;
 }
 
-const ENGINES = ["wasm", "cpu", "tensorflow", "webgpu"];
+const NO_LIBRARIES = ["wasm", "cpu", "tensorflow", "webgpu", "threads"];
 const inBrowser = ({ machine }: AdviceFacts): boolean => machine.platform === "browser";
 const slowGemm = ({ engine, gemm, machine }: AdviceFacts): boolean =>
   engine === "wasm" && gemm.provider !== "blas" && machine.platform !== "browser";
-/** Libraries were looked for: with `blas: false` only engines can be among what was tried. */
-const soughtBlas = ({ tried }: AdviceFacts): boolean => tried.some(({ name }) => !ENGINES.includes(name));
+/** Libraries were looked for: with `blas: false` none is among what was tried. */
+const soughtBlas = ({ tried }: AdviceFacts): boolean => tried.some(({ name }) => !NO_LIBRARIES.includes(name));
+const fewThreads = ({ engine, gemm, threads, machine }: AdviceFacts): boolean =>
+  engine === "wasm" && gemm.provider !== "onnxruntime" && threads < machine.threads; // ONNX Runtime's product has all of them
 const failure = ({ tried }: AdviceFacts, engine: string): string | undefined =>
   tried.find(({ name }) => name === engine)?.reason;
 
@@ -52,10 +54,10 @@ const RULES: readonly Rule[] = [
     advice: () => "install OpenBLAS with the system's package manager, or give its path as blas",
   },
   {
-    when: ({ engine, gemm, threads, machine }) =>
-      engine === "wasm" && gemm.provider === "blas" && threads < machine.cores,
-    advice: ({ machine }) => `leave threads out: this machine has ${machine.cores} cores`,
+    when: (facts) => fewThreads(facts) && failure(facts, "threads") !== undefined,
+    advice: (facts) => `make threads start: ${failure(facts, "threads")}`,
   },
+  { when: fewThreads, advice: ({ machine }) => `leave threads out: this machine takes ${machine.threads}` },
   {
     when: ({ engine, onGpu }) => engine === "tensorflow" && !onGpu,
     advice: () => 'useBackend({ engine: "wasm" }) with a system BLAS, if the model fits its 4 GiB',

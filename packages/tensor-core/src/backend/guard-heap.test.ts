@@ -1,6 +1,7 @@
 import { beforeAll, expect, it } from "vitest";
 import { engine, linear, memoryReport, ones, type Tensor, type Tensor2D, useBackend } from "../index.ts";
 import { attachKernels, fusedKernels } from "../kernels/binding.ts";
+import { withSharedMemory } from "../node/shared-memory.ts";
 import { guardHeap } from "./guard-heap.ts";
 
 beforeAll(() => useBackend({ engine: "wasm", blas: false }));
@@ -34,7 +35,7 @@ it("guards the kernels' own scratch", async () => {
   const _malloc = (): number => (calls++ === 0 ? 8 : 0);
   const memory = wasm.wasmMemory ?? wasm.asm?.memory;
   const full = { wasm: { HEAPU8: new Uint8Array(8), wasmMemory: memory, _malloc, _free: () => {} } };
-  await expect(attachKernels(full)).rejects.toMatchObject({ code: "KD_MEMORY" });
+  await expect(attachKernels(full, withSharedMemory)).rejects.toMatchObject({ code: "KD_MEMORY" });
 });
 
 it("says so when the system refuses to let the heap grow", () => {

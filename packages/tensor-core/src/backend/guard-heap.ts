@@ -42,8 +42,10 @@ export function guardHeap(wasm: WasmHeap): void {
   const use = { inUse: 0, peak: 0 };
   const sizes = new Map<number, number>();
   wasm._malloc = (bytes) => {
-    // malloc's argument has 32 bits: 4 GiB would wrap to a few bytes
-    const address = bytes < 2 ** 32 ? malloc(bytes) : 0;
+    // malloc counts in 32 bits, and with a sign where it asks for more heap: 4 GiB would wrap to a few bytes, and a block above 2 GiB
+    // that ends beyond 4 GiB would lie over others
+    const fits = bytes < 2 ** 31 || bytes + wasm.HEAPU8.length <= HEAP_LIMIT;
+    const address = fits ? malloc(bytes) : 0;
     if (address === 0 && bytes !== 0) throw full(wasm, use.inUse, bytes);
     sizes.set(address >>> 0, bytes);
     use.inUse += bytes;

@@ -2,7 +2,8 @@
 export interface Machine {
   /** Node's name of the system ("linux", "darwin", "win32"), or "browser". */
   readonly platform: string;
-  readonly cores: number;
+  /** What a start takes unless it is told otherwise. */
+  readonly threads: number;
   /** Whether there is a GPU that an engine of tfjs could use: NVIDIA's on Node, any in a browser. */
   readonly gpu: boolean;
   /** Whether the package koffi is installed. */

@@ -34,7 +34,7 @@ export function memoryReport(): MemoryReport {
     tensors: numTensors,
     bytes: numBytes,
     ...(heap === undefined ? {} : { heap }),
-    scratch: heap === undefined ? 0 : (fusedKernels()?.scratchBytes ?? 0),
+    scratch: heap === undefined ? 0 : (fusedKernels()?.scratchBytes() ?? 0),
     ...(gpu === undefined ? {} : { gpu }),
     ...(process === undefined ? {} : { process }),
   };

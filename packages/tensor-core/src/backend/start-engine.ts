@@ -1,11 +1,9 @@
 import { KdError } from "@kd/contract";
-import { env, ready, setBackend, engine as tfEngine } from "@tensorflow/tfjs-core";
-import { loadTensorflow, loadWebgpu, withoutNewListeners } from "#node";
-import { attachKernels } from "../kernels/binding.ts";
-import { repairWasmKernels } from "./wasm-kernels.ts";
+import { ready, setBackend, engine as tfEngine } from "@tensorflow/tfjs-core";
+import { loadTensorflow, loadWebgpu } from "#node";
 
 /** Makes an engine that is registered with tfjs the current one. Throws KD_BACKEND when it does not start. */
-async function start(name: string): Promise<object> {
+export async function start(name: string): Promise<object> {
   const started = await setBackend(name);
   if (!started)
     throw new KdError(
@@ -20,15 +18,6 @@ export async function startCpu(): Promise<object> {
   const backend = await start("cpu");
   // tfjs greets on the first tensor with an advertisement for tfjs-node; the field is private in its types
   (backend as { firstUse: boolean }).firstUse = false;
-  return backend;
-}
-
-export async function startWasm(): Promise<object> {
-  // the fused kernels need a heap that is not shared; in a browser with cross-origin isolation tfjs would share it
-  if (tfEngine().registry.wasm === undefined) env().set("WASM_HAS_MULTITHREAD_SUPPORT", false);
-  const backend = await withoutNewListeners(() => start("wasm"));
-  repairWasmKernels();
-  await attachKernels(backend); // guards the heap, too; a wasm engine without the kernels counts as not started
   return backend;
 }
 

@@ -18,7 +18,7 @@ it("takes calls in turn", async () => {
 });
 
 it("describes wasm with its kernels", async () => {
-  const description = await useBackend({ engine: "wasm", blas: false });
+  const description = await useBackend({ engine: "wasm", blas: false, threads: 1 });
   expect(description).toEqual({
     engine: "wasm",
     gemm: { provider: "wasm" },

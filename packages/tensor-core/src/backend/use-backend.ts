@@ -2,10 +2,13 @@ import "@tensorflow/tfjs-backend-cpu";
 import "@tensorflow/tfjs-backend-wasm";
 import { KdError } from "@kd/contract";
 import { env, setBackend, engine as tfEngine } from "@tensorflow/tfjs-core";
+import { needsOwnHeap } from "#node";
 import { chooseGemm } from "../gemm/choose-gemm.ts";
-import { attachKernels } from "../kernels/binding.ts";
+import { gemmCandidates } from "../gemm/gemm-candidates.ts";
+import { type KernelHost, kernelHost } from "../kernels/binding.ts";
 import { type BackendDescription, describe, type StartedBackend, type Tried } from "./description.ts";
-import { startCpu, startTensorflow, startWasm, startWebgpu } from "./start-engine.ts";
+import { startCpu, startTensorflow, startWebgpu } from "./start-engine.ts";
+import { startWasm } from "./start-wasm.ts";
 
 /** What {@link useBackend} starts. */
 export interface BackendOptions {
@@ -13,11 +16,18 @@ export interface BackendOptions {
   readonly engine?: "auto" | "wasm" | "cpu" | "tensorflow" | "webgpu";
   /** Path or name of a BLAS library, "onnxruntime-node", or false for none. @defaultValue the first found by name */
   readonly blas?: string | false;
-  /** Threads of the matrix product. @defaultValue the machine's */
+  /** Threads of the matrix product and, on wasm in Node, of the kernels. @defaultValue the machine's, at most 8 */
   readonly threads?: number;
 }
 
-const STARTS: Readonly<Record<string, (options: { gpuOnly: boolean }) => Promise<object>>> = {
+/** What the engines' starts read. */
+interface StartOptions {
+  readonly gpuOnly: boolean;
+  /** Whether wasm's heap must not be shared with threads. */
+  readonly ownHeap: boolean;
+}
+
+const STARTS: Readonly<Record<string, (options: StartOptions) => Promise<object>>> = {
   tensorflow: startTensorflow,
   wasm: startWasm,
   cpu: startCpu,
@@ -45,8 +55,11 @@ async function startNow(options: BackendOptions): Promise<BackendDescription> {
   const before = tfEngine().backendName;
   const tried: Tried[] = [];
   try {
-    const { name, backend } = await startFirst(engine, tried);
-    return describe(backend, await furnish(name, backend, options, tried));
+    const wasm = engine === "auto" || engine === "wasm";
+    const names = wasm ? gemmCandidates(options.blas, tried) : [];
+    const ownHeap = names[0] !== undefined && needsOwnHeap(names[0]);
+    const { name, backend } = await startFirst(engine, { ownHeap, tried });
+    return describe(backend, await furnish(name, backend, { ...options, names, tried }));
   } catch (error) {
     if (before) await setBackend(before);
     if (KdError.is(error)) throw error;
@@ -56,7 +69,10 @@ async function startNow(options: BackendOptions): Promise<BackendDescription> {
   }
 }
 
-async function startFirst(engine: string, tried: Tried[]): Promise<{ name: string; backend: object }> {
+async function startFirst(
+  engine: string,
+  { ownHeap, tried }: { ownHeap: boolean; tried: Tried[] },
+): Promise<{ name: string; backend: object }> {
   for (const name of engine === "auto" ? AUTO : [engine]) {
     const start = STARTS[name];
     if (start === undefined)
@@ -65,7 +81,7 @@ async function startFirst(engine: string, tried: Tried[]): Promise<{ name: strin
         `useBackend: expected an engine of auto, ${Object.keys(STARTS).join(", ")}, got "${name}"`,
       );
     try {
-      return { name, backend: await start({ gpuOnly: engine === "auto" }) };
+      return { name, backend: await start({ gpuOnly: engine === "auto", ownHeap }) };
     } catch (error) {
       if (engine !== "auto") throw error;
       tried.push({ name, reason: reasonOf(error) });
@@ -79,13 +95,13 @@ async function startFirst(engine: string, tried: Tried[]): Promise<{ name: strin
 async function furnish(
   engine: string,
   backend: object,
-  { blas, threads }: BackendOptions,
-  tried: Tried[],
+  { blas, threads, names, tried }: BackendOptions & { readonly names: readonly string[]; readonly tried: Tried[] },
 ): Promise<StartedBackend> {
   if (engine === "wasm") {
-    const kernels = await attachKernels(backend); // those that the start attached
+    const host = kernelHost(backend) as KernelHost; // the start attached it
     const simd = Boolean(await env().getAsync("WASM_HAS_SIMD_SUPPORT"));
-    return { engine, ...chooseGemm(kernels, { blas, threads, tried }), simd, fused: true, tried };
+    const chosen = await chooseGemm(host, { names, required: typeof blas === "string", threads, tried });
+    return { engine, ...chosen, simd, fused: true, tried };
   }
   if (typeof blas === "string")
     throw new KdError(

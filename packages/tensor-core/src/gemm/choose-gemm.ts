@@ -1,14 +1,16 @@
 import { KdError } from "@kd/contract";
-import { gemmNames, openGemm } from "#node";
+import { defaultThreads, openGemm, startPool } from "#node";
 import type { BackendDescription, Tried } from "../backend/description.ts";
-import type { FusedKernels } from "../kernels/binding.ts";
+import { KERNELS, type KernelHost } from "../kernels/binding.ts";
 import { checkGemm } from "./check-gemm.ts";
-import type { ForeignGemm, Gemm, OpenOptions } from "./types.ts";
+import type { ForeignGemm, OpenOptions } from "./types.ts";
 
 export interface GemmChoice {
-  /** A BLAS library, "onnxruntime-node", or false for none. @defaultValue the first found by name that computes right products */
-  readonly blas?: string | false | undefined;
-  /** @defaultValue the machine's */
+  /** Libraries that can be loaded, best first. */
+  readonly names: readonly string[];
+  /** Asked for by name: another one will not do. */
+  readonly required: boolean;
+  /** @defaultValue the machine's, at most 8 */
   readonly threads?: number | undefined;
   readonly tried: Tried[];
   /** Opens a library. @defaultValue with koffi, or ONNX Runtime */
@@ -16,37 +18,64 @@ export interface GemmChoice {
 }
 
 type Chosen = Pick<BackendDescription, "gemm" | "threads">;
+const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-/** Gives the kernels the fastest product there is. Throws KD_BACKEND when a library was asked for by name and is not right; the kernels then keep the product they had. */
-export function chooseGemm(kernels: FusedKernels, { blas, threads, tried, open = openGemm }: GemmChoice): Chosen {
-  for (const name of blas === false ? [] : blas === undefined ? gemmNames() : [blas]) {
+/**
+ * Gives the kernels the fastest product there is, and threads. Throws KD_BACKEND when a library was asked for by name and is not right; the
+ * kernels then keep what they had.
+ */
+export async function chooseGemm(host: KernelHost, choice: GemmChoice): Promise<Chosen> {
+  const found = firstRight(host, choice);
+  const foreign = found?.foreign;
+  const threads = foreign !== undefined && foreign.perThread === undefined ? 1 : (choice.threads ?? defaultThreads());
+  await host.restart(`${found?.name} ${threads}`, async () => {
+    host.setGemm(foreign?.gemm, foreign?.from ?? 0);
+    if (threads > 1) await startThreads(host, threads, foreign, choice.tried);
+  });
+  const used = foreign?.perThread === undefined && foreign !== undefined ? foreign.threads : host.threads();
+  if (found === undefined) return { gemm: { provider: "wasm" }, threads: used };
+  const { provider, version } = found.foreign;
+  return { gemm: { provider, library: found.name, ...(version === undefined ? {} : { version }) }, threads: used };
+}
+
+function firstRight(host: KernelHost, { names, required, threads, tried, open = openGemm }: GemmChoice) {
+  for (const name of names) {
     try {
-      const library = open(name, { threads, kernels });
-      const wrong = checkGemm(library.gemm, kernels);
-      if (wrong !== undefined) throw new Error(wrong);
-      kernels.setGemm(largeOnly(library.gemm, kernels.wasmGemm));
-      const version = library.version === undefined ? {} : { version: library.version };
-      return { gemm: { provider: library.provider, library: name, ...version }, threads: library.threads };
+      const foreign = open(name, { threads, host });
+      const wrong = checkGemm(foreign.gemm, host.kernels);
+      if (wrong === undefined) return { name, foreign };
+      throw new Error(wrong);
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      tried.push({ name, reason });
-      if (blas === name)
+      tried.push({ name, reason: reasonOf(error) });
+      if (required)
         throw new KdError(
           "KD_BACKEND",
-          `useBackend: expected blas "${name}" to multiply matrices, got: ${reason}; give another path, or blas: false`,
+          `useBackend: expected blas "${name}" to multiply matrices, got: ${reasonOf(error)}; give another path, or blas: false`,
           { cause: error },
         );
     }
   }
-  kernels.setGemm(kernels.wasmGemm);
-  return { gemm: { provider: "wasm" }, threads: 1 };
+  return undefined;
 }
 
-// A call through koffi costs 0.5 µs: OpenBLAS is slower than the kernels' own product below 16³ multiplications (0.60 µs against 0.48 µs
-// at 12³, equal at 16³) and faster above (1.2 µs against 1.7 µs at 24³), on one core of an x86-64 server. Empty products stay in wasm, too:
-// BLAS refuses their strides.
-const SMALL = 16 ** 3;
-
-function largeOnly(large: Gemm, small: Gemm): Gemm {
-  return (ta, tb, m, n, k, ...rest) => (m * n * k < SMALL ? small : large)(ta, tb, m, n, k, ...rest);
+/** Threads that multiply wrongly together, or do not start, are left out with the reason. */
+async function startThreads(
+  host: KernelHost,
+  threads: number,
+  foreign: ForeignGemm | undefined,
+  tried: Tried[],
+): Promise<void> {
+  try {
+    if (!(host.memory.buffer instanceof SharedArrayBuffer)) throw new Error("expected a heap that threads can share");
+    const { module, memory, scratch } = host;
+    const library = foreign?.perThread === undefined ? {} : { library: foreign.perThread };
+    host.setPool(
+      await startPool({ threads, module, memory, scratch, kernels: KERNELS, hostFrom: foreign?.from ?? 0, ...library }),
+    );
+    const wrong = checkGemm(host.kernels.gemm, host.kernels);
+    if (wrong !== undefined) throw new Error(wrong);
+  } catch (error) {
+    host.setPool(undefined);
+    tried.push({ name: "threads", reason: reasonOf(error) });
+  }
 }

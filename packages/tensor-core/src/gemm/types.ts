@@ -1,4 +1,5 @@
-import type { FusedKernels } from "../kernels/binding.ts";
+import type { KernelHost } from "../kernels/binding.ts";
+import type { SgemmLibrary } from "../node/sgemm.ts";
 
 /**
  * `C = alpha · op(A) · op(B) + beta · C` in float32, row-major. Addresses are bytes in the wasm heap; `lda`, `ldb`, `ldc` are row strides
@@ -20,12 +21,16 @@ export type Gemm = (
   ldc: number,
 ) => void;
 
-/** A product of another library, bound to a heap and not yet checked. */
+/** A product of another library, bound to a heap in the main thread and not yet checked. */
 export interface ForeignGemm {
   readonly provider: "blas" | "onnxruntime";
   readonly gemm: Gemm;
   readonly version?: string;
-  /** Threads that it was set to use. */
+  /** Multiplications from which a call is worth its cost; smaller products stay with the kernels' own. */
+  readonly from: number;
+  /** How other threads bind it; a library without it has threads of its own. */
+  readonly perThread?: SgemmLibrary;
+  /** Its own threads. */
   readonly threads: number;
 }
 
@@ -33,5 +38,5 @@ export interface OpenOptions {
   /** @defaultValue the machine's */
   readonly threads?: number | undefined;
   /** Whose heap the operands lie in. */
-  readonly kernels: Pick<FusedKernels, "buffer" | "wasmGemm" | "withScratch" | "x">;
+  readonly host: Pick<KernelHost, "kernels" | "memory" | "serialGemm">;
 }

@@ -1,36 +1,62 @@
 import { engine } from "@tensorflow/tfjs-core";
-import { guardHeap } from "../backend/guard-heap.ts";
+import { guardHeap, type WasmHeap } from "../backend/guard-heap.ts";
 import type { Gemm } from "../gemm/types.ts";
 import type { Tensor } from "../ops.ts";
 import { KERNEL_BYTES } from "./bytes.ts";
+import type { Pool } from "./pool.ts";
 
-/** The kernels' WebAssembly exports that read and write tensors: addresses in bytes, sizes in elements. */
-type KernelName =
-  | "adamw"
-  | "addBias"
-  | "attentionBwd"
-  | "attentionFwd"
-  | "ceKlRows"
-  | "colSum"
-  | "copy"
-  | "gatherRows"
-  | "geluBwd"
-  | "geluFwd"
-  | "layerNormBwd"
-  | "layerNormFwd"
-  | "putRows"
-  | "rmsBwd"
-  | "rmsFwd"
-  | "rope"
-  | "segAdd"
-  | "sumOfSquares"
-  | "swigluBwd"
-  | "swigluFwd"
-  | "zero";
+/** The kernels' WebAssembly exports that work on a range, which is their last two arguments: addresses in bytes, sizes in elements. */
+export const KERNELS = [
+  "adamw",
+  "addBias",
+  "attentionBwd",
+  "attentionFwd",
+  "ceKlRows",
+  "colSum",
+  "copy",
+  "gatherRows",
+  "geluBwd",
+  "geluFwd",
+  "gemm",
+  "layerNormBwd",
+  "layerNormFwd",
+  "putRows",
+  "rmsBwd",
+  "rmsFwd",
+  "rope",
+  "segAdd",
+  "sumOfSquares",
+  "swigluBwd",
+  "swigluFwd",
+  "zero",
+] as const;
+type KernelName = (typeof KERNELS)[number];
+
+/** How a kernel's range is shared out. */
+export interface RunOptions {
+  /** Elements that the kernel reads and writes, more for costly ones: small jobs stay in the main thread. */
+  readonly work: number;
+  /** Chunks are multiples of it. @defaultValue 1 */
+  readonly grain?: number;
+  /** Chunks; each gets `stride` bytes more added to the argument at index `strided`. @defaultValue `chunks(count, work, grain)` */
+  readonly chunks?: number;
+  readonly strided?: number;
+  readonly stride?: number;
+}
 
 /** Fused kernels working on the wasm backend's own heap: nothing is copied between tfjs and them. */
 export interface FusedKernels {
-  readonly x: Readonly<Record<KernelName, (...args: number[]) => number>>;
+  /** Runs a kernel over [0, count), on all threads where that pays. */
+  run(kernel: KernelName, args: readonly number[], count: number, options: RunOptions): void;
+  /** Chunks that `run` cuts a range into: what is summed up by chunk depends on the number of threads alone. */
+  chunks(count: number, work: number, grain?: number): number;
+  /**
+   * Runs a kernel that adds to `size` float32 numbers at `into`, its argument at index `at`: each chunk to its own copy, which are then
+   * added up. `into` starts from zero.
+   */
+  runSum(kernel: KernelName, args: readonly number[], count: number, sum: RunSum): void;
+  /** Bytes of scratch memory that an attention kernel needs a chunk. */
+  attentionScratch(t: number, s: number): number;
   /** Where a tensor's data lies in the heap; data of another backend is moved in. */
   address(tensor: Tensor): number;
   /** A new float32 tensor with undefined contents, tracked by tidy. */
@@ -38,60 +64,130 @@ export interface FusedKernels {
   zeros(shape: readonly number[]): Tensor;
   /** Calls `use` with the address of scratch memory that is freed afterwards. */
   withScratch<T>(bytes: number, use: (address: number) => T): T;
-  /** What the kernels hold for themselves. */
-  readonly scratchBytes: number;
+  /** Bytes that the kernels hold for themselves, for every thread that has started. */
+  scratchBytes(): number;
   /** The heap's buffer now; it is replaced when the heap grows. */
-  buffer(): ArrayBuffer;
+  buffer(): ArrayBufferLike;
+  /** The matrix product, on all threads where that pays. */
   readonly gemm: Gemm;
-  /** The kernels' own product, whatever `setGemm` was given. */
-  readonly wasmGemm: Gemm;
-  setGemm(gemm: Gemm): void;
+}
+
+export interface RunSum {
+  readonly work: number;
+  readonly at: number;
+  readonly size: number;
+  readonly into: number;
 }
 
 /** What is used of tfjs's BackendWasm; its class does not export these. */
 interface WasmBackend {
-  readonly wasm: {
-    readonly HEAPU8: Uint8Array;
+  readonly wasm: WasmHeap & {
     readonly wasmMemory?: WebAssembly.Memory;
     readonly asm?: { readonly memory?: WebAssembly.Memory };
-    _malloc(bytes: number): number;
-    _free(address: number): void;
   };
   readonly dataIdMap: { get(id: object): { readonly memoryOffset: number } };
   makeOutput(shape: readonly number[], dtype: "float32"): { dataId: object; shape: number[]; dtype: "float32" };
 }
 
-const attached = new WeakMap<object, FusedKernels>();
+/** What the backend's start may set: who multiplies large matrices, and other threads. */
+export interface KernelHost {
+  readonly kernels: FusedKernels;
+  readonly module: WebAssembly.Module;
+  readonly memory: WebAssembly.Memory;
+  /** Scratch memory for one more thread's kernels; it stays. */
+  readonly scratch: () => number;
+  /** Uses a system library's product from so many multiplications on; none by default. */
+  setGemm(gemm: Gemm | undefined, from: number): void;
+  /** The kernels' own product, in the main thread alone. */
+  readonly serialGemm: Gemm;
+  setPool(pool: Pool | undefined): void;
+  /** Threads that kernels run on, the main one among them. */
+  threads(): number;
+  /** Takes away pool and library and sets up others, unless those that it was last called for (`key`) are wanted again. */
+  restart(key: string, setUp: () => Promise<void>): Promise<void>;
+}
+
+const attached = new WeakMap<object, KernelHost>();
+
+/** The kernels of a backend that they were attached to. */
+export const kernelHost = (backend: object): KernelHost | undefined => attached.get(backend);
 
 /** The fused kernels of the current backend, or undefined when it has none. */
 export function fusedKernels(): FusedKernels | undefined {
-  return attached.get(engine().backend as object);
+  return attached.get(engine().backend as object)?.kernels;
 }
 
+// A job for other threads costs a few microseconds; an element of a kernel about a nanosecond.
+const WORK_A_CHUNK = 16_384;
+
 /** Instantiates the kernels on a wasm backend's heap. Ops use them from now on whenever that backend is the current one. */
-export async function attachKernels(backend: object): Promise<FusedKernels> {
+export async function attachKernels(
+  backend: object,
+  share: (module: Uint8Array) => Uint8Array<ArrayBuffer> | undefined,
+): Promise<KernelHost> {
   const before = attached.get(backend);
   if (before !== undefined) return before;
   const heap = backend as WasmBackend;
   const { wasm, dataIdMap } = heap;
-  guardHeap(wasm); // for setScratch and withScratch, too
+  guardHeap(wasm); // for scratch and withScratch, too
   const memory = (wasm.wasmMemory ?? wasm.asm?.memory) as WebAssembly.Memory;
   const bytes = Uint8Array.from(atob(KERNEL_BYTES), (c) => c.charCodeAt(0));
-  const { instance } = await WebAssembly.instantiate(bytes, { env: { memory, log: Math.log } });
-  const x = instance.exports as unknown as Record<string, (...args: number[]) => number>;
-  const scratchBytes = (x.scratchBytes as () => number)();
-  x.setScratch?.(wasm._malloc(scratchBytes) >>> 0);
-  const wasmGemm: Gemm = (ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc) => {
-    x.gemm?.(ta ? 1 : 0, tb ? 1 : 0, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+  const isShared = memory.buffer.constructor.name === "SharedArrayBuffer";
+  const module = await WebAssembly.compile((isShared && share(bytes)) || bytes);
+  let library: Gemm | undefined;
+  const host = (ta: number, tb: number, m: number, n: number, k: number, alpha: number, ...rest: number[]): void => {
+    const [a, lda, b, ldb, beta, c, ldc] = rest as [number, number, number, number, 0 | 1, number, number];
+    library?.(ta !== 0, tb !== 0, m, n, k, alpha, a >>> 0, lda, b >>> 0, ldb, beta, c >>> 0, ldc);
   };
-  let gemm = wasmGemm;
+  const { exports } = await WebAssembly.instantiate(module, { env: { memory, log: Math.log, gemm: host } });
+  const x = exports as unknown as Record<string, (...args: number[]) => number>;
+  const call = (name: string, ...args: number[]): number => (x[name] as (...args: number[]) => number)(...args);
+  let scratches = 0;
+  const scratch = (): number => {
+    scratches++;
+    return wasm._malloc(call("scratchBytes")) >>> 0;
+  };
+  call("setScratch", scratch());
+  let pool: Pool | undefined;
+  let current: string | undefined;
+
   const kernels: FusedKernels = {
-    x: x as FusedKernels["x"],
+    chunks: (count, work, grain = 1) =>
+      pool === undefined
+        ? 1
+        : Math.max(1, Math.min(pool.threads, Math.floor(work / WORK_A_CHUNK), Math.ceil(count / grain))),
+    run: (kernel, args, count, { work, grain = 1, chunks = kernels.chunks(count, work, grain), ...own }) => {
+      if (count === 0) return;
+      const { strided = -1, stride = 0 } = own;
+      const size = Math.ceil(count / chunks / grain) * grain;
+      const run = x[kernel] as (...args: number[]) => number;
+      const part = (chunk: number): void => {
+        const mine = [...args];
+        if (strided >= 0) mine[strided] = (mine[strided] as number) + chunk * stride;
+        run(...mine, chunk * size, Math.min(count, (chunk + 1) * size));
+      };
+      const used = Math.ceil(count / size);
+      if (pool === undefined || used === 1) for (let chunk = 0; chunk < used; chunk++) part(chunk);
+      else pool.run({ kernel: KERNELS.indexOf(kernel), args, count, chunks: used, size, strided, stride }, part);
+    },
+    runSum: (kernel, args, count, { work, at, size, into }) => {
+      const chunks = kernels.chunks(count, work);
+      const zero = (address: number, n: number): void => kernels.run("zero", [address], n, { work: n });
+      zero(into, size);
+      const to = (address: number): number[] => args.map((arg, i) => (i === at ? address : arg));
+      if (chunks === 1) return kernels.run(kernel, to(into), count, { work, chunks });
+      kernels.withScratch(chunks * size * 4, (parts) => {
+        zero(parts, chunks * size);
+        kernels.run(kernel, to(parts), count, { work, chunks, strided: at, stride: size * 4 });
+        kernels.run("colSum", [parts, into, size], chunks, { work, chunks: 1 });
+      });
+    },
+    attentionScratch: (t, s) => call("attentionScratch", t, s),
     address: (tensor) => dataIdMap.get(tensor.dataId as object).memoryOffset,
     output: (shape) => engine().makeTensorFromTensorInfo(heap.makeOutput([...shape], "float32") as never) as Tensor,
     zeros: (shape) => {
       const tensor = kernels.output(shape);
-      if (tensor.size > 0) kernels.x.zero(kernels.address(tensor), tensor.size * 4);
+      kernels.run("zero", [kernels.address(tensor)], tensor.size, { work: tensor.size });
       return tensor;
     },
     withScratch: (count, use) => {
@@ -102,16 +198,40 @@ export async function attachKernels(backend: object): Promise<FusedKernels> {
         wasm._free(address);
       }
     },
-    scratchBytes,
-    buffer: () => wasm.HEAPU8.buffer as ArrayBuffer,
-    get gemm() {
-      return gemm;
-    },
-    wasmGemm,
-    setGemm: (next) => {
-      gemm = next;
+    scratchBytes: () => scratches * call("scratchBytes"),
+    buffer: () => wasm.HEAPU8.buffer,
+    gemm: (ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc) => {
+      const columns = m < n; // the operand that every thread reads whole is the smaller one
+      const args = [ta ? 1 : 0, tb ? 1 : 0, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, columns ? 1 : 0];
+      // a multiplication takes about a fortieth of a nanosecond
+      kernels.run("gemm", args, columns ? n : m, { work: (m * n * k) / 16, grain: 16 });
     },
   };
-  attached.set(backend, kernels);
-  return kernels;
+  const made: KernelHost = {
+    kernels,
+    module,
+    memory,
+    scratch,
+    setGemm: (gemm, from) => {
+      library = gemm;
+      call("setHostFrom", gemm === undefined ? 0 : from);
+    },
+    serialGemm: (ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc) => {
+      call("ownGemm", ta ? 1 : 0, tb ? 1 : 0, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+    },
+    setPool: (next) => {
+      pool?.close();
+      pool = next;
+    },
+    threads: () => pool?.threads ?? 1,
+    restart: async (key, setUp) => {
+      if (key === current) return;
+      current = undefined; // until all is set up
+      made.setPool(undefined);
+      await setUp();
+      current = key;
+    },
+  };
+  attached.set(backend, made);
+  return made;
 }

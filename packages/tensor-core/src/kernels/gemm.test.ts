@@ -5,7 +5,7 @@ import { type FusedKernels, fusedKernels } from "./binding.ts";
 
 let kernels: FusedKernels;
 beforeAll(async () => {
-  await useBackend({ engine: "wasm", blas: false });
+  await useBackend({ engine: "wasm", blas: false, threads: 1 });
   kernels = fusedKernels() as FusedKernels;
   expect(engine().backendName).toBe("wasm");
 });

@@ -1,5 +1,5 @@
 import { KdError } from "@kd/contract";
-import { fusedKernels } from "../kernels/binding.ts";
+import { type FusedKernels, fusedKernels } from "../kernels/binding.ts";
 import {
   add,
   div,
@@ -55,41 +55,48 @@ export function adamWStep({
       "KD_SHAPE",
       `adamWStep: ${params.length} parameters need as many gradients and moments, got ${grads.length}, ${m.length}, ${v.length}`,
     );
+  const settings = { lr, beta1, beta2, epsilon, correction1: 1 - beta1 ** step, correction2: 1 - beta2 ** step };
   const k = fusedKernels();
-  const correction1 = 1 - beta1 ** step;
-  const correction2 = 1 - beta2 ** step;
+  const update = k === undefined ? portable : fused.bind(undefined, k);
+  update({ params, grads, m, v, weightDecay, gradientScale }, settings);
+}
+
+type Tensors = Required<Pick<AdamWStep, "params" | "grads" | "m" | "v" | "weightDecay" | "gradientScale">>;
+type Settings = Record<"lr" | "beta1" | "beta2" | "epsilon" | "correction1" | "correction2", number>;
+
+const RECORD = 32; // bytes of a parameter's record, see kernels/assembly/adamw.ts
+
+function fused(k: FusedKernels, { params, grads, m, v, weightDecay, gradientScale }: Tensors, s: Settings): void {
+  if (params.length === 0) return;
+  // New tensors, not the old ones changed: tfjs's matMul caches packed weights by tensor.
+  const next = params.map((param) => k.output(param.shape));
+  const total = params.reduce((sum, { size }) => sum + size, 0);
+  k.withScratch(params.length * RECORD, (list) => {
+    const records = new DataView(k.buffer(), list, params.length * RECORD);
+    for (const [i, param] of params.entries()) {
+      const addresses = [param, next[i], grads[i], m[i], v[i]].map((tensor) => k.address(tensor as Tensor));
+      for (const [j, address] of addresses.entries()) records.setUint32(i * RECORD + 4 * j, address, true);
+      records.setInt32(i * RECORD + 20, param.size, true);
+      records.setFloat32(i * RECORD + 24, weightDecay[i] ?? 0, true);
+    }
+    const rates = [s.lr, s.beta1, s.beta2, s.correction1, s.correction2, s.epsilon];
+    k.run("adamw", [list, gradientScale, ...rates], total, { work: 4 * total, grain: 16 });
+  });
+  for (const [i, param] of params.entries()) {
+    param.assign(next[i] as Tensor);
+    next[i]?.dispose();
+  }
+}
+
+function portable({ params, grads, m, v, weightDecay, gradientScale }: Tensors, s: Settings): void {
   for (const [i, param] of params.entries()) {
     const [g, m0, v0] = [grads[i], m[i], v[i]] as [Tensor, Tensor, Tensor];
-    const decay = weightDecay[i] ?? 0;
-    if (k !== undefined) {
-      // A new tensor, not the old one changed: tfjs's matMul caches packed weights by tensor.
-      const next = k.output(param.shape);
-      k.x.adamw(
-        k.address(param),
-        k.address(next),
-        k.address(g),
-        k.address(m0),
-        k.address(v0),
-        gradientScale,
-        lr,
-        beta1,
-        beta2,
-        correction1,
-        correction2,
-        epsilon,
-        decay,
-        param.size,
-      );
-      param.assign(next);
-      next.dispose();
-      continue;
-    }
     const [m1, v1] = tidy(() => {
       const scaled = mul(g, gradientScale);
-      const first = add(mul(m0, beta1), mul(scaled, 1 - beta1));
-      const second = add(mul(v0, beta2), mul(square(scaled), 1 - beta2));
-      const change = div(mul(first, lr / correction1), add(sqrt(div(second, correction2)), epsilon));
-      param.assign(sub(mul(param, 1 - lr * decay), change) as Variable);
+      const first = add(mul(m0, s.beta1), mul(scaled, 1 - s.beta1));
+      const second = add(mul(v0, s.beta2), mul(square(scaled), 1 - s.beta2));
+      const change = div(mul(first, s.lr / s.correction1), add(sqrt(div(second, s.correction2)), s.epsilon));
+      param.assign(sub(mul(param, 1 - s.lr * (weightDecay[i] ?? 0)), change) as Variable);
       return [keep(first), keep(second)];
     }) as [Tensor, Tensor];
     m0.dispose();
@@ -102,10 +109,23 @@ export function adamWStep({
 /** Sum of the squares of all elements of all tensors: the square of the global gradient norm. */
 export function sumOfSquares(tensors: readonly Tensor[]): Scalar {
   const k = fusedKernels();
-  if (k !== undefined) {
-    let total = 0;
-    for (const tensor of tensors) total += k.x.sumOfSquares(k.address(tensor), tensor.size);
-    return scalar(total);
+  if (k === undefined)
+    return tidy(() => tensors.reduce((total: Tensor, t) => add(total, sum(square(t))), scalar(0))) as Scalar;
+  let total = 0;
+  for (const tensor of tensors) {
+    const work = 2 * tensor.size;
+    const chunks = k.chunks(tensor.size, work, 16);
+    k.withScratch(8 * chunks, (parts) => {
+      new Float64Array(k.buffer(), parts, chunks).fill(0);
+      k.run("sumOfSquares", [k.address(tensor), parts], tensor.size, {
+        work,
+        grain: 16,
+        chunks,
+        strided: 1,
+        stride: 8,
+      });
+      for (const part of new Float64Array(k.buffer(), parts, chunks)) total += part;
+    });
   }
-  return tidy(() => tensors.reduce((total: Tensor, t) => add(total, sum(square(t))), scalar(0))) as Scalar;
+  return scalar(total);
 }

@@ -118,54 +118,36 @@ function portable(x: Values, sizes: Sizes) {
   };
 }
 
+// Work of attention's products and exponentials, in elements of a plain kernel.
+const workOf = ({ b, t, s, h, d }: Sizes): number => (b * h * t * s * d) / 8;
+
 function fused(k: FusedKernels, x: Values, sizes: Sizes) {
   const { b, t, s, h, kv, d, causal, scale } = sizes;
   const out = k.output(x.query.shape);
-  const p = k.output([b, h, t, s]);
+  const logSums = k.output([b, h, t]);
   const mask = x.keyMask === undefined ? 0 : k.address(x.keyMask);
-  k.x.attentionFwd(
-    k.address(x.query),
-    k.address(x.key),
-    k.address(x.value),
-    mask,
-    k.address(out),
-    k.address(p),
-    b,
-    t,
-    s,
-    h,
-    kv,
-    d,
-    causal ? 1 : 0,
-    scale,
-  );
+  const shape = [t, s, h, kv, d, causal ? 1 : 0, scale];
+  const at = (tensors: readonly Tensor[]): number[] => tensors.map((tensor) => k.address(tensor));
+  const run = (name: "attentionFwd" | "attentionBwd", args: readonly number[], units: number): void => {
+    const stride = k.attentionScratch(t, s);
+    const work = workOf(sizes);
+    const chunks = k.chunks(units, work);
+    k.withScratch(chunks * stride, (scratch) =>
+      k.run(name, [...args, scratch, ...shape], units, { work, chunks, strided: args.length, stride }),
+    );
+  };
+  run("attentionFwd", [...at([x.query, x.key, x.value]), mask, ...at([out, logSums])], b * h);
   return {
     value: out,
-    saved: [p],
-    backward: (dy: Tensor, [kept]: readonly Tensor[]) => {
+    saved: [logSums],
+    // Probabilities are computed again instead of kept: O(T²) memory would outweigh the product.
+    backward: (dy: Tensor, [sums]: readonly Tensor[]) => {
       const query = k.output(x.query.shape);
       const key = k.zeros(x.key.shape);
       const value = k.zeros(x.key.shape);
-      const scores = k.output([t, s]);
-      k.x.attentionBwd(
-        k.address(dy),
-        k.address(x.query),
-        k.address(x.key),
-        k.address(x.value),
-        k.address(kept as Tensor),
-        k.address(query),
-        k.address(key),
-        k.address(value),
-        k.address(scores),
-        b,
-        t,
-        s,
-        h,
-        kv,
-        d,
-        causal ? 1 : 0,
-        scale,
-      );
+      const hidden = x.keyMask === undefined ? 0 : k.address(x.keyMask);
+      const args = [...at([dy, x.query, x.key, x.value]), hidden, ...at([sums as Tensor, query, key, value])];
+      run("attentionBwd", args, b * kv);
       return { query, key, value };
     },
   };

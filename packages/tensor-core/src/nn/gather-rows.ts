@@ -27,10 +27,13 @@ export function gatherRows(table: Operand<Tensor2D>, ids: Tensor): Tensor {
       };
     }
     const value = k.output(shape);
-    k.x.gatherRows(k.address(t.table), k.address(t.ids), k.address(value), width, 0, ids.size);
+    k.run("gatherRows", [k.address(t.table), k.address(t.ids), k.address(value), width], ids.size, {
+      work: value.size,
+    });
     const backward = (dy: Tensor) => {
       const table = k.zeros([count, width]);
-      k.x.segAdd(k.address(dy), k.address(t.ids), k.address(table), width, count, 0, ids.size);
+      const args = [k.address(dy), k.address(t.ids), k.address(table), width, count, ids.size];
+      k.run("segAdd", args, width, { work: dy.size, grain: 16 }); // by columns: two rows may have one id
       return { table };
     };
     return { value, backward };

@@ -22,10 +22,13 @@ export function gelu(x: Operand, { approximate = "none" }: { readonly approximat
       };
     const kind = KINDS[approximate];
     const value = k.output(t.x.shape);
-    k.x.geluFwd(k.address(t.x), k.address(value), kind, value.size);
+    k.run("geluFwd", [k.address(t.x), k.address(value), kind], value.size, { work: 4 * value.size, grain: 16 });
     const backward = (dy: Tensor) => {
       const gradient = k.output(t.x.shape);
-      k.x.geluBwd(k.address(dy), k.address(t.x), k.address(gradient), kind, dy.size);
+      k.run("geluBwd", [k.address(dy), k.address(t.x), k.address(gradient), kind], dy.size, {
+        work: 4 * dy.size,
+        grain: 16,
+      });
       return { x: gradient };
     };
     return { value, backward };

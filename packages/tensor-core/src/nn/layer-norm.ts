@@ -1,7 +1,7 @@
 import { KdError } from "@kd/contract";
 import { type FusedKernels, fusedKernels } from "../kernels/binding.ts";
 import { differentiable, type Operand, tensorOf } from "../operand.ts";
-import { add, mean, mul, reshape, rsqrt, square, sub, sum, type Tensor, type Tensor1D, tidy } from "../ops.ts";
+import { add, mean, mul, reshape, rsqrt, slice, square, sub, sum, type Tensor, type Tensor1D, tidy } from "../ops.ts";
 
 /**
  * Layer normalisation over the last axis, as `torch.nn.functional.layer_norm`.
@@ -60,35 +60,20 @@ function fused(k: FusedKernels, t: Values, epsilon: number) {
   const rows = t.x.size / width;
   const value = k.output(t.x.shape);
   const statistics = k.output([rows, 2]); // mean, 1 / standard deviation
-  k.x.layerNormFwd(
-    k.address(t.x),
-    k.address(t.weight),
-    k.address(t.bias),
-    k.address(value),
-    k.address(statistics),
-    width,
-    epsilon,
-    rows,
-  );
+  const inputs = [t.x, t.weight, t.bias, value, statistics].map((x) => k.address(x));
+  k.run("layerNormFwd", [...inputs, width, epsilon], rows, { work: 2 * t.x.size });
   return {
     value,
     saved: [statistics],
     backward: (dy: Tensor, [s]: readonly Tensor[], _: (name: Name) => boolean) => {
       const x = k.output(t.x.shape);
-      const weight = k.zeros([width]);
-      const bias = k.zeros([width]);
-      k.x.layerNormBwd(
-        k.address(dy),
-        k.address(t.x),
-        k.address(t.weight),
-        k.address(s as Tensor),
-        k.address(x),
-        k.address(weight),
-        k.address(bias),
-        width,
-        rows,
-      );
-      return { x, weight, bias };
+      const both = k.output([2, width]);
+      const args = [dy, t.x, t.weight, s as Tensor, x].map((tensor) => k.address(tensor));
+      const sum = { work: 2 * dy.size, at: 5, size: 2 * width, into: k.address(both) };
+      k.runSum("layerNormBwd", [...args, 0, width], rows, sum);
+      const [weight, bias] = [0, 1].map((row) => reshape(slice(both, [row, 0], [1, width]), [width]));
+      both.dispose();
+      return { x, weight: weight as Tensor, bias: bias as Tensor };
     },
   };
 }

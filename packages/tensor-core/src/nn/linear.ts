@@ -66,7 +66,7 @@ function fused(k: FusedKernels, t: Values) {
   const m = x.size / inputs;
   const value = k.output([...x.shape.slice(0, -1), n]);
   k.gemm(false, true, m, n, inputs, 1, k.address(x), inputs, k.address(weight), inputs, 0, k.address(value), n);
-  if (bias !== undefined && m > 0) k.x.addBias(k.address(value), k.address(bias), n, 0, m);
+  if (bias !== undefined && m > 0) k.run("addBias", [k.address(value), k.address(bias), n], m, { work: m * n });
   const backward = (dy: Tensor, _: readonly Tensor[], wants: (name: string) => boolean) => {
     const gradient: Record<string, Tensor> = {};
     const d = k.address(dy);
@@ -107,8 +107,8 @@ function fused(k: FusedKernels, t: Values) {
       );
     }
     if (wants("bias")) {
-      gradient.bias = k.zeros([n]);
-      k.x.colSum(d, k.address(gradient.bias), n, 0, m);
+      gradient.bias = k.output([n]);
+      k.runSum("colSum", [d, 0, n], m, { work: m * n, at: 1, size: n, into: k.address(gradient.bias) });
     }
     return gradient;
   };

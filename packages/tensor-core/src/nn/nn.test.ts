@@ -13,6 +13,7 @@ import {
   mul,
   type Operand,
   replaceRows,
+  residual,
   rmsNorm,
   rope,
   ropeTables,
@@ -24,6 +25,7 @@ import {
   tensor,
   tidy,
   useBackend,
+  view,
 } from "../index.ts";
 
 interface Case {
@@ -49,6 +51,14 @@ const CASES: Readonly<Record<string, Case>> = {
     ],
     run: (x, v) => replaceRows(x as never, tensor([4, 1], [2], "int32") as Tensor1D, v as never),
   },
+  residual: {
+    shapes: [
+      [3, 7],
+      [3, 7],
+    ],
+    run: (x, y) => residual(x, y),
+  },
+  view: { shapes: [[3, 8]], run: (x) => view(x, [2, 3, 4]) },
   rmsNorm: { shapes: [[2, 3, 7], [7]], run: (x, w) => rmsNorm(x as never, w as never) },
   layerNorm: { shapes: [[2, 3, 7], [7], [7]], run: (x, w, b) => layerNorm(x as never, w as never, b as never) },
   rope: { shapes: [[2, 3, 2, 6]], run: (x) => rope(x as never, ropeTables({ positions: 3, headDim: 6, theta: 100 })) },

@@ -51,8 +51,9 @@ function fused(k: FusedKernels, t: Record<Name, Tensor>) {
   const [count, width] = t.x.shape as [number, number];
   const replaced = (base: Tensor, source: number): Tensor => {
     const out = k.output([count, width]);
-    k.x.copy(k.address(base), k.address(out), count * width * 4);
-    k.x.putRows(source, k.address(t.rows), k.address(out), width, t.rows.size);
+    k.run("copy", [k.address(base), k.address(out)], out.size, { work: out.size });
+    const args = [source, k.address(t.rows), k.address(out), width];
+    k.run("putRows", args, t.rows.size, { work: t.rows.size * width });
     return out;
   };
   return {
@@ -62,7 +63,8 @@ function fused(k: FusedKernels, t: Record<Name, Tensor>) {
       if (wants("x")) gradient.x = replaced(dy, 0);
       if (wants("values")) {
         gradient.values = k.output([t.rows.size, width]);
-        k.x.gatherRows(k.address(dy), k.address(t.rows), k.address(gradient.values), width, 0, t.rows.size);
+        const args = [k.address(dy), k.address(t.rows), k.address(gradient.values), width];
+        k.run("gatherRows", args, t.rows.size, { work: t.rows.size * width });
       }
       return gradient;
     },

@@ -48,24 +48,17 @@ function fused(k: FusedKernels, t: Values, epsilon: number) {
   const rows = t.x.size / width;
   const value = k.output(t.x.shape);
   const inverse = k.output([rows]);
-  k.x.rmsFwd(k.address(t.x), k.address(t.weight), k.address(value), k.address(inverse), width, epsilon, 0, rows);
+  const inputs = [t.x, t.weight, value, inverse].map((x) => k.address(x));
+  k.run("rmsFwd", [...inputs, width, epsilon], rows, { work: t.x.size });
   return {
     value,
     saved: [inverse],
     backward: (dy: Tensor, [r]: readonly Tensor[], _: Wants) => {
       const x = k.output(t.x.shape);
-      const weight = k.zeros([width]);
-      k.x.rmsBwd(
-        k.address(dy),
-        k.address(t.x),
-        k.address(t.weight),
-        k.address(r as Tensor),
-        k.address(x),
-        k.address(weight),
-        width,
-        0,
-        rows,
-      );
+      const weight = k.output([width]);
+      const args = [dy, t.x, t.weight, r as Tensor, x].map((tensor) => k.address(tensor));
+      const sum = { work: 2 * dy.size, at: 5, size: width, into: k.address(weight) };
+      k.runSum("rmsBwd", [...args, 0, width], rows, sum);
       return { x, weight }; // one pass gives both; an unwanted [D] is free
     },
   };

@@ -62,6 +62,7 @@ export function rope(x: Operand<Tensor4D>, { cos, sin }: RopeTables): Tensor4D {
     );
   return differentiable({ x, cos: constant(cos), sin: constant(sin) }, (t) => ({
     value: rotate(t.x, t, 1),
+    reads: ["cos", "sin"],
     backward: (dy: Tensor) => ({ x: rotate(dy, t, -1) }), // a rotation's transpose is its inverse
   })) as Tensor4D;
 }
@@ -71,18 +72,8 @@ function rotate(x: Tensor, { cos, sin }: Record<"cos" | "sin", Tensor>, directio
   const k = fusedKernels();
   if (k !== undefined) {
     const y = k.output(x.shape);
-    k.x.rope(
-      k.address(x),
-      k.address(y),
-      k.address(cos),
-      k.address(sin),
-      length,
-      heads,
-      headDim,
-      direction,
-      0,
-      batch * length,
-    );
+    const args = [x, y, cos, sin].map((tensor) => k.address(tensor));
+    k.run("rope", [...args, length, heads, headDim, direction], batch * length, { work: x.size });
     return y;
   }
   return tidy(() => {

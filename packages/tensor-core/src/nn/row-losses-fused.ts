@@ -20,18 +20,20 @@ export function fusedRowLosses(task: RowTask): RowSums {
   if (labels) checkLabels(k, labels, V);
 
   const chunk = Math.min(task.chunkSize, R);
-  const bytes = 16 + 4 * (V + chunk * (V + (factors ? Vt : 0)));
+  const work = 8 * chunk * V;
+  const chunks = k.chunks(chunk, work);
+  const stride = 16 * Math.ceil((16 + 4 * V) / 16); // both terms and a row for each thread
+  const bytes = chunks * stride + 4 * chunk * (V + (factors ? Vt : 0));
   const [ce, kl] = k.withScratch(bytes, (terms) => {
-    const row = terms + 16;
-    const scratchLogits = row + 4 * V;
+    const scratchLogits = terms + chunks * stride;
     const scratchTeacher = scratchLogits + 4 * chunk * V;
-    k.x.zero(terms, 16);
+    for (let i = 0; i < chunks; i++) new Float64Array(k.buffer(), terms + i * stride, 2).fill(0);
     for (let r = 0; r < R; r += chunk) {
       const n = Math.min(chunk, R - r);
       let s = scratchLogits;
       if (logits) {
         if (gradients.logits) s = k.address(gradients.logits) + 4 * r * V;
-        k.x.copy(k.address(logits) + 4 * r * V, s, 4 * n * V);
+        k.run("copy", [k.address(logits) + 4 * r * V, s], n * V, { work: n * V });
       } else product(k, { hidden, head } as Factors, V, r, n, s);
       let t = 0;
       if (factors) {
@@ -39,7 +41,8 @@ export function fusedRowLosses(task: RowTask): RowSums {
         product(k, factors, Vt, r, n, t);
       } else if (teacher) t = k.address(teacher as Tensor) + 4 * r * Vt;
       const [y, w] = [labels, rowWeights].map((v) => (v ? k.address(v) + 4 * r : 0)) as [number, number];
-      k.x.ceKlRows(s, t, y, w, row, terms, n, V, Vt, temperature, ceWeight, klWeight);
+      const args = [s, t, y, w, terms, V, Vt, temperature, ceWeight, klWeight];
+      k.run("ceKlRows", args, n, { work, chunks: Math.min(chunks, n), strided: 4, stride });
       if (!hidden || !head) continue;
       const D = head.shape[1] as number;
       const h = k.address(hidden) + 4 * r * D;
@@ -49,7 +52,13 @@ export function fusedRowLosses(task: RowTask): RowSums {
       }
       if (gradients.head) k.gemm(true, false, V, D, n, 1, s, V, h, D, r > 0 ? 1 : 0, k.address(gradients.head), D);
     }
-    return [...new Float64Array(k.buffer(), terms, 2)] as [number, number];
+    let [ce, kl] = [0, 0];
+    for (let i = 0; i < chunks; i++) {
+      const part = new Float64Array(k.buffer(), terms + i * stride, 2);
+      ce += part[0] as number;
+      kl += part[1] as number;
+    }
+    return [ce, kl] as const;
   });
   return { ce: scalar(ce), kl: scalar(kl), gradients };
 }

@@ -23,11 +23,13 @@ export function swiglu(gate: Operand, up: Operand): Tensor {
       };
     }
     const value = k.output(t.gate.shape);
-    k.x.swigluFwd(k.address(t.gate), k.address(t.up), k.address(value), 0, value.size);
+    const work = { work: 4 * value.size, grain: 16 };
+    k.run("swigluFwd", [k.address(t.gate), k.address(t.up), k.address(value)], value.size, work);
     const backward = (dy: Tensor) => {
       const gate = k.output(t.gate.shape);
       const up = k.output(t.gate.shape);
-      k.x.swigluBwd(k.address(dy), k.address(t.gate), k.address(t.up), k.address(gate), k.address(up), 0, dy.size);
+      const args = [dy, t.gate, t.up, gate, up].map((x) => k.address(x));
+      k.run("swigluBwd", args, dy.size, work);
       return { gate, up };
     };
     return { value, backward };

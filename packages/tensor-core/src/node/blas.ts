@@ -1,60 +1,68 @@
-import { availableParallelism } from "node:os";
+import { cpus } from "node:os";
 import process from "node:process";
 import { KdError } from "@kd/contract";
 import type { ForeignGemm, OpenOptions } from "../gemm/types.ts";
 import { requireFor } from "./optional.ts";
+import { bindSgemm, type Koffi } from "./sgemm.ts";
 
-type Call = (...args: unknown[]) => unknown;
-/** What is used of koffi, which is optional and brings its types only when installed. */
-interface Koffi {
-  load(path: string): { func(prototype: string): Call };
-}
-
-const NAMES: Readonly<Record<string, readonly string[]>> = {
-  darwin: ["/System/Library/Frameworks/Accelerate.framework/Accelerate"],
-  linux: ["libmkl_rt.so.3", "libmkl_rt.so.2", "libopenblas.so.0", "libopenblas.so", "libblis.so.4"],
-  win32: ["openblas.dll"],
-};
-const SGEMM =
-  "void cblas_sgemm(int, int, int, int, int, int, float, const float*, int, const float*, int, float, float*, int)";
-// cblas.h
-const [ROW_MAJOR, NO_TRANSPOSE, TRANSPOSE] = [101, 111, 112];
+const MKL = ["libmkl_rt.so.3", "libmkl_rt.so.2"];
+const ONEDNN = ["libdnnl.so.3", "libdnnl.so.2"];
+const OPENBLAS = ["libopenblas.so.0", "libopenblas.so"];
+const BLIS = ["libblis.so.4"];
 
 /** Libraries to look for here, best first; the system's loader finds them. */
 export function blasNames(): readonly string[] {
-  return NAMES[process.platform] ?? [];
+  if (process.platform === "darwin") return ["/System/Library/Frameworks/Accelerate.framework/Accelerate"];
+  if (process.platform === "win32") return ["openblas.dll"];
+  // On AMD's processors MKL does without AVX-512: half the speed of the others there. oneDNN is as fast as the best, but comes after OpenBLAS:
+  // it needs signals kept away (sgemm.ts). Measured: bench/README.md.
+  const isAmd = cpus()[0]?.model.includes("AMD") ?? false;
+  return isAmd ? [...OPENBLAS, ...ONEDNN, ...MKL, ...BLIS] : [...MKL, ...OPENBLAS, ...ONEDNN, ...BLIS];
 }
 
-/** Opens a BLAS library on the kernels' heap. Throws with the reason when there is none. */
-export function openBlas(name: string, { threads = availableParallelism(), kernels }: OpenOptions): ForeignGemm {
+function koffi(): { koffi: Koffi; path: string } {
   const require = requireFor("koffi");
   if (require === undefined)
     throw new KdError("KD_BACKEND", "openGemm: expected the package koffi, got none; npm install koffi");
-  const library = (require("koffi") as Koffi).load(name);
-  const optional = (prototype: string): Call | undefined => {
-    try {
-      return library.func(prototype);
-    } catch {
-      return undefined; // another library's function
-    }
-  };
-  const sgemm = library.func(SGEMM);
-  const set =
-    optional("void openblas_set_num_threads(int)") ??
-    optional("void MKL_Set_Num_Threads(int)") ??
-    optional("void bli_thread_set_num_threads(int64_t)");
-  set?.(threads);
-  const inUse = optional("int openblas_get_num_threads()") ?? optional("int MKL_Get_Max_Threads()");
-  const version = optional("const char* openblas_get_config()") ?? optional("const char* bli_info_get_version_str()");
-  const at = (address: number): Float32Array => new Float32Array(kernels.buffer(), address, 1); // the heap may have grown
+  return { koffi: require("koffi") as Koffi, path: require.resolve("koffi") };
+}
+
+/** Why a library cannot be loaded here; undefined when it can. */
+export function whyNoBlas(name: string): string | undefined {
+  try {
+    koffi().koffi.load(name);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+// A call through koffi costs half a microsecond: OpenBLAS is slower than the kernels' own product below 16³ multiplications (0.60 µs against
+// 0.48 µs at 12³, equal at 16³) and faster above (1.2 µs against 1.7 µs at 24³), on one core of an x86-64 server.
+const SMALL = 16 ** 3;
+
+/** Opens a BLAS library on the kernels' heap, on one thread: the kernels' threads call it side by side. Throws with the reason when there is none. */
+export function openBlas(name: string, { host }: OpenOptions): ForeignGemm {
+  const loader = koffi();
+  const base = Number(loader.koffi.address(new Uint8Array(host.memory.buffer)));
+  const perThread = { koffi: loader.path, path: name, base };
+  const gemm = bindSgemm(loader.koffi, perThread);
+  const version = versionOf(loader.koffi, name);
   return {
     provider: "blas",
-    gemm: (ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc) => {
-      const [transposeA, transposeB] = [ta ? TRANSPOSE : NO_TRANSPOSE, tb ? TRANSPOSE : NO_TRANSPOSE];
-      sgemm(ROW_MAJOR, transposeA, transposeB, m, n, k, alpha, at(a), lda, at(b), ldb, beta, at(c), ldc);
-    },
-    // Accelerate takes no number of threads: it uses the machine's
-    threads: (inUse?.() as number | undefined) ?? (set === undefined ? availableParallelism() : threads),
-    ...(version === undefined ? {} : { version: String(version()) }),
+    gemm,
+    perThread,
+    from: SMALL,
+    threads: 1,
+    ...(version === undefined ? {} : { version }),
   };
+}
+
+/** What OpenBLAS and BLIS say of themselves. */
+function versionOf(loader: Koffi, name: string): string | undefined {
+  for (const prototype of ["const char* openblas_get_config()", "const char* bli_info_get_version_str()"])
+    try {
+      return String(loader.load(name).func(prototype)());
+    } catch {} // another library's function
+  return undefined;
 }

@@ -1,8 +1,9 @@
 import { existsSync } from "node:fs";
-import { availableParallelism, totalmem } from "node:os";
+import { totalmem } from "node:os";
 import process from "node:process";
 import type { Machine } from "../backend/machine.ts";
 import { requireFor } from "./optional.ts";
+import { defaultThreads } from "./start-pool.ts";
 
 /** Memory of this process and of the machine, or of the container it runs in, in bytes. */
 export function processMemory(): { resident: number; limit: number } | undefined {
@@ -21,7 +22,7 @@ export function lookAtMachine(): Machine {
   const { platform } = process;
   return {
     platform,
-    cores: availableParallelism(),
+    threads: defaultThreads(),
     gpu: existsSync(NVIDIA[platform] ?? ""),
     koffi: requireFor("koffi") !== undefined,
     apt: existsSync("/usr/bin/apt-get"),

@@ -9,6 +9,20 @@ export const withoutNewListeners: typeof node.withoutNewListeners = (start) => s
 
 export const gemmNames: typeof node.gemmNames = () => [];
 
+export const whyNoGemm: typeof node.whyNoGemm = (name) => refuse(`blas "${name}"`, "leave blas out").message;
+
+export const needsOwnHeap: typeof node.needsOwnHeap = () => false;
+
+export const wasmPaths: typeof node.wasmPaths = () => undefined; // tfjs finds its files itself
+
+export const withSharedMemory: typeof node.withSharedMemory = () => undefined;
+
+export const defaultThreads: typeof node.defaultThreads = () => 1;
+
+export const startPool: typeof node.startPool = async () => {
+  throw refuse("threads", "leave threads out");
+};
+
 export const openGemm: typeof node.openGemm = (name) => {
   throw refuse(`blas "${name}"`, "leave blas out");
 };
@@ -24,7 +38,12 @@ export const loadWebgpu: typeof node.loadWebgpu = async () => {
 export const processMemory: typeof node.processMemory = () => undefined;
 
 export const lookAtMachine: typeof node.lookAtMachine = () => {
-  const browser = (globalThis as { navigator?: { hardwareConcurrency?: number; gpu?: unknown } }).navigator;
-  const cores = browser?.hardwareConcurrency ?? 1;
-  return { platform: "browser", cores, gpu: browser?.gpu !== undefined, koffi: false, apt: false };
+  const { navigator } = globalThis as { navigator?: { gpu?: unknown } };
+  return {
+    platform: "browser",
+    threads: defaultThreads(),
+    gpu: navigator?.gpu !== undefined,
+    koffi: false,
+    apt: false,
+  };
 };

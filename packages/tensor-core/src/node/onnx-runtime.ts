@@ -28,15 +28,18 @@ const SMALL = 96 ** 3;
 
 /**
  * Opens ONNX Runtime's matrix product on the kernels' heap. It takes whole matrices only: products with longer rows or another alpha stay
- * with the kernels. Throws with the reason when it is not installed.
+ * with the kernels. Throws with the reason when it is not installed, or the heap is shared between threads.
  */
-export function openOnnxRuntime({ threads = availableParallelism(), kernels }: OpenOptions): ForeignGemm {
+export function openOnnxRuntime({ threads = availableParallelism(), host }: OpenOptions): ForeignGemm {
   const require = requireFor(ONNX_RUNTIME);
   if (require === undefined)
     throw new KdError(
       "KD_BACKEND",
       `openGemm: expected the package ${ONNX_RUNTIME}, got none; npm install ${ONNX_RUNTIME}`,
     );
+  const { kernels, memory, serialGemm } = host;
+  if (memory.buffer instanceof SharedArrayBuffer)
+    throw new KdError("KD_BACKEND", `openGemm: ${ONNX_RUNTIME} refuses memory that threads share; ask for it first`);
   const { binding, initOrt } = require(`${ONNX_RUNTIME}/dist/binding.js`) as OrtBinding;
   const { version } = require(`${ONNX_RUNTIME}/package.json`) as { version: string };
   const { Tensor } = createRequire(require.resolve(ONNX_RUNTIME))("onnxruntime-common") as OrtCommon;
@@ -49,18 +52,18 @@ export function openOnnxRuntime({ threads = availableParallelism(), kernels }: O
   };
   const sessions = [false, true].map((ta) => [false, true].map((tb) => session(ta, tb)));
   const matrix = (address: number, rows: number, columns: number): OrtTensor =>
-    new Tensor("float32", new Float32Array(kernels.buffer(), address, rows * columns), [rows, columns]);
+    new Tensor("float32", new Float32Array(memory.buffer, address, rows * columns), [rows, columns]);
   const gemm: ForeignGemm["gemm"] = (ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc) => {
     const whole = lda === (ta ? m : k) && ldb === (tb ? k : n) && ldc === n;
     if (!whole || alpha !== 1 || m * n * k < SMALL)
-      return kernels.wasmGemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+      return serialGemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
     if (beta === 1)
       return kernels.withScratch(m * n * 4, (product) => {
         gemm(ta, tb, m, n, k, 1, a, lda, b, ldb, 0, product, n);
-        kernels.x.addBias(c, product, m * n, 0, 1); // one row of all of C
+        kernels.run("addBias", [c, product, m * n], 1, { work: m * n }); // one row of all of C
       });
     const feeds = { a: ta ? matrix(a, k, m) : matrix(a, m, k), b: tb ? matrix(b, n, k) : matrix(b, k, n) };
     sessions[Number(ta)]?.[Number(tb)]?.run(feeds, { c: matrix(c, m, n) }, {});
   };
-  return { provider: "onnxruntime", gemm, threads, version };
+  return { provider: "onnxruntime", gemm, from: SMALL, threads, version };
 }

@@ -57,15 +57,15 @@ export function swigluBwd(dy: usize, a: usize, b: usize, da: usize, db: usize, i
 }
 
 /** kind: 0 exact, 1 tanh, 2 quick */
-export function geluFwd(x: usize, y: usize, kind: i32, n: i32): void {
-  let i: i32 = 0;
-  for (; i + 4 <= n; i += 4) set4(y, i, gelu4(get4(x, i), kind));
-  for (; i < n; i++) set(y, i, f32x4.extract_lane(gelu4(all4(get(x, i)), kind), 0));
+export function geluFwd(x: usize, y: usize, kind: i32, i0: i32, i1: i32): void {
+  let i = i0;
+  for (; i + 4 <= i1; i += 4) set4(y, i, gelu4(get4(x, i), kind));
+  for (; i < i1; i++) set(y, i, f32x4.extract_lane(gelu4(all4(get(x, i)), kind), 0));
 }
-export function geluBwd(dy: usize, x: usize, dx: usize, kind: i32, n: i32): void {
-  let i: i32 = 0;
-  for (; i + 4 <= n; i += 4) set4(dx, i, mul4(get4(dy, i), geluSlope4(get4(x, i), kind)));
-  for (; i < n; i++) set(dx, i, get(dy, i) * f32x4.extract_lane(geluSlope4(all4(get(x, i)), kind), 0));
+export function geluBwd(dy: usize, x: usize, dx: usize, kind: i32, i0: i32, i1: i32): void {
+  let i = i0;
+  for (; i + 4 <= i1; i += 4) set4(dx, i, mul4(get4(dy, i), geluSlope4(get4(x, i), kind)));
+  for (; i < i1; i++) set(dx, i, get(dy, i) * f32x4.extract_lane(geluSlope4(all4(get(x, i)), kind), 0));
 }
 /** Rows of [N, heads·headDim]; the position of row r is r % T. direction 1 forward, -1 its inverse. */
 export function rope(x: usize, y: usize, cos: usize, sin: usize, T: i32, heads: i32, headDim: i32, direction: f32, r0: i32, r1: i32): void {

@@ -1,6 +1,13 @@
 // C[m, n] = alpha·op(A)·op(B) + beta·C, row-major, any transpose, strided. Panels are packed and multiplied by a 4 × 8 micro-kernel.
 import { add4, all4, at, get, mul4, set } from "./simd";
 
+/** A system library's product, bound by the host. */
+@external("env", "gemm") declare function hostGemm(ta: i32, tb: i32, m: i32, n: i32, k: i32, alpha: f32, a: usize, lda: i32, b: usize, ldb: i32, beta: i32, c: usize, ldc: i32): void;
+
+// Multiplications from which the host's product is called; 0: never. Calling a library costs about a microsecond.
+let hostFrom: f64 = 0;
+export function setHostFrom(multiplications: f64): void { hostFrom = multiplications; }
+
 const MR: i32 = 4;
 const NR: i32 = 8;
 const KC: i32 = 256;
@@ -99,7 +106,8 @@ function packB(b: usize, rs: usize, cs: usize, kc: i32, nc: i32): void {
   }
 }
 
-export function gemm(ta: i32, tb: i32, m: i32, n: i32, k: i32, alpha: f32, a: usize, lda: i32, b: usize, ldb: i32, beta: i32, c: usize, ldc: i32): void {
+/** This module's own product, whatever the host offers. */
+export function ownGemm(ta: i32, tb: i32, m: i32, n: i32, k: i32, alpha: f32, a: usize, lda: i32, b: usize, ldb: i32, beta: i32, c: usize, ldc: i32): void {
   const ars: usize = (ta ? 1 : lda) << 2, acs: usize = (ta ? lda : 1) << 2, brs: usize = (tb ? 1 : ldb) << 2, bcs: usize = (tb ? ldb : 1) << 2;
   for (let jc: i32 = 0; jc < n; jc += NC) {
     const nc = min(NC, n - jc);
@@ -115,4 +123,15 @@ export function gemm(ta: i32, tb: i32, m: i32, n: i32, k: i32, alpha: f32, a: us
       }
     }
   }
+}
+
+/** C = alpha·op(A)·op(B) + beta·C by the host's product where it is worth the call. */
+export function product(ta: i32, tb: i32, m: i32, n: i32, k: i32, alpha: f32, a: usize, lda: i32, b: usize, ldb: i32, beta: i32, c: usize, ldc: i32): void {
+  if (hostFrom > 0 && <f64>m * <f64>n * <f64>k >= hostFrom) hostGemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+  else ownGemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+}
+/** Rows r0…r1 of C, or its columns. */
+export function gemm(ta: i32, tb: i32, m: i32, n: i32, k: i32, alpha: f32, a: usize, lda: i32, b: usize, ldb: i32, beta: i32, c: usize, ldc: i32, columns: i32, r0: i32, r1: i32): void {
+  if (columns) product(ta, tb, m, r1 - r0, k, alpha, a, lda, at(b, tb ? r0 * ldb : r0), ldb, beta, at(c, r0), ldc);
+  else product(ta, tb, r1 - r0, n, k, alpha, at(a, ta ? r0 : r0 * lda), lda, b, ldb, beta, at(c, r0 * ldc), ldc);
 }

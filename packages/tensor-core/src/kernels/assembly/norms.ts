@@ -34,8 +34,8 @@ export function rmsBwd(dy: usize, x: usize, g: usize, inverse: usize, dx: usize,
   }
 }
 /** statistics: [rows, 2] = mean, 1 / standard deviation */
-export function layerNormFwd(x: usize, g: usize, b: usize, y: usize, statistics: usize, d: i32, epsilon: f32, rows: i32): void {
-  for (let r: i32 = 0; r < rows; r++) {
+export function layerNormFwd(x: usize, g: usize, b: usize, y: usize, statistics: usize, d: i32, epsilon: f32, r0: i32, r1: i32): void {
+  for (let r = r0; r < r1; r++) {
     const xr = at(x, r * d), yr = at(y, r * d);
     let s = all4(0), i: i32 = 0;
     for (; i + 4 <= d; i += 4) s = add4(s, get4(xr, i));
@@ -54,9 +54,10 @@ export function layerNormFwd(x: usize, g: usize, b: usize, y: usize, statistics:
     for (; i < d; i++) set(yr, i, (get(xr, i) - m) * k * get(g, i) + get(b, i));
   }
 }
-/** dg and db accumulate: zeroed by the caller. */
-export function layerNormBwd(dy: usize, x: usize, g: usize, statistics: usize, dx: usize, dg: usize, db: usize, d: i32, rows: i32): void {
-  for (let r: i32 = 0; r < rows; r++) {
+/** dgdb: [2, d], accumulates: zeroed by the caller. */
+export function layerNormBwd(dy: usize, x: usize, g: usize, statistics: usize, dx: usize, dgdb: usize, d: i32, r0: i32, r1: i32): void {
+  const dg = dgdb, db = at(dgdb, d);
+  for (let r = r0; r < r1; r++) {
     const xr = at(x, r * d), yr = at(dy, r * d), o = at(dx, r * d);
     const m = get(statistics, 2 * r), k = get(statistics, 2 * r + 1), mv = all4(m), kv = all4(k);
     let s = all4(0), q = all4(0), i: i32 = 0;

@@ -11,13 +11,15 @@ function expSum(x: usize, out: usize, n: i32, invT: f32, m: f32): f32 {
   return t;
 }
 /**
- * s: student logits [R, V] (replaced by d loss / d logits); t: teacher logits [R, Vt] or 0; labels: int32 [R] or 0; weights: [R] or 0;
- * scratch: V floats. terms: two float64, Σ ceWeight·w·ce and Σ klWeight·T²·w·KL, added to. The KL reads the first min(V, Vt) ids.
+ * s: student logits [R, V] (replaced by d loss / d logits); t: teacher logits [R, Vt] or 0; labels: int32 [R] or 0; weights: [R] or 0.
+ * Rows r0…r1. terms: two float64, Σ ceWeight·w·ce and Σ klWeight·T²·w·KL, added to, and V floats of scratch after them. The KL reads the
+ * first min(V, Vt) ids.
  */
-export function ceKlRows(s: usize, t: usize, labels: usize, weights: usize, scratch: usize, terms: usize, R: i32, V: i32, Vt: i32, temperature: f32, ceWeight: f32, klWeight: f32): void {
+export function ceKlRows(s: usize, t: usize, labels: usize, weights: usize, terms: usize, V: i32, Vt: i32, temperature: f32, ceWeight: f32, klWeight: f32, r0: i32, r1: i32): void {
+  const scratch = terms + 16;
   const common = min(V, Vt), invT: f32 = 1 / temperature;
   let ce: f64 = 0, kl: f64 = 0;
-  for (let r: i32 = 0; r < R; r++) {
+  for (let r = r0; r < r1; r++) {
     const row = at(s, r * V), w: f32 = weights == 0 ? 1 : get(weights, r);
     const label = labels == 0 ? -1 : load<i32>(at(labels, r));
     // KL first, into scratch: softmax(s/T) − softmax(t/T) over the common ids
