@@ -22,7 +22,7 @@ export interface StartedBackend {
     readonly library?: string;
     readonly version?: string;
   };
-  /** Threads of the matrix product; everything else on wasm and cpu runs on one. */
+  /** Threads of the matrix product and, on wasm in Node, of the kernels. */
   readonly threads: number;
   /** Whether the wasm module uses SIMD; false on other engines. */
   readonly simd: boolean;

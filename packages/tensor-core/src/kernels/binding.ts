@@ -33,7 +33,7 @@ export const KERNELS = [
 type KernelName = (typeof KERNELS)[number];
 
 /** How a kernel's range is shared out. */
-export interface RunOptions {
+interface RunOptions {
   /** Elements that the kernel reads and writes, more for costly ones: small jobs stay in the main thread. */
   readonly work: number;
   /** Chunks are multiples of it. @defaultValue 1 */
@@ -72,7 +72,7 @@ export interface FusedKernels {
   readonly gemm: Gemm;
 }
 
-export interface RunSum {
+interface RunSum {
   readonly work: number;
   readonly at: number;
   readonly size: number;
