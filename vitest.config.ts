@@ -18,6 +18,7 @@ export default defineConfig({
         project(f.replace("packages", "@kd"), f, ["src/**/*.test.ts", "test/**/*.test.ts"]),
       ),
       ...folders("examples").map((f) => project(f.replace("examples", "@kd-example"), f, ["src/**/*.test.ts"])),
+      project("kd-bench", "bench", ["src/**/*.test.ts"]),
       project("goldens", "packages", ["*/test/**/*.golden.test.ts"]),
     ],
   },

@@ -1,7 +1,7 @@
 // Peak of the wasm heap and of the process in a frozen decoder's forward pass at Qwen2.5-0.5B's sizes (V 151,936, 1×256) with weights in
 // float32 or in 16 bits, and in the KL of all rows against a small student.
 //   npm run build && node bench/half.mjs [float32|bf16|fp16]
-import { embedTokens, parseQwen2Config, qwen2Forward, qwen2Shapes } from "../packages/slm/dist/index.js";
+import { embedTokens, parseQwen2Config, qwen2Forward, qwen2Shapes } from "@kd/slm";
 import {
   dispose,
   halfTensor,
@@ -12,7 +12,7 @@ import {
   tidy,
   useBackend,
   zeros,
-} from "../packages/tensor-core/dist/index.js";
+} from "@kd/tensor-core";
 
 const keep = process.argv[2] ?? "float32";
 const format = keep === "float32" ? "bf16" : keep;

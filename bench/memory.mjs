@@ -1,6 +1,6 @@
 // Peak of the wasm heap in one training step of a decoder (d512 L8 V8192, 4×256), plain and with gradient checkpointing.
 //   npm run build && node bench/memory.mjs [--blas off]
-import { embedTokens, initQwen2, parseQwen2Config, qwen2Forward } from "../packages/slm/dist/index.js";
+import { embedTokens, initQwen2, parseQwen2Config, qwen2Forward } from "@kd/slm";
 import {
   createRng,
   dispose,
@@ -12,7 +12,7 @@ import {
   useBackend,
   variable,
   variableGrads,
-} from "../packages/tensor-core/dist/index.js";
+} from "@kd/tensor-core";
 
 const { engine, gemm, threads } = await useBackend({
   engine: "wasm",

@@ -40,7 +40,9 @@ const bins = [join(tools, "node_modules/.bin"), join(root, "node_modules/.bin"),
 const env = { ...process.env, TURBO_TELEMETRY_DISABLED: "1", DO_NOT_TRACK: "1", PATH: bins.join(delimiter) };
 
 // Installs only when something that decides the result has changed.
-const manifests = ["package.json", "pnpm-lock.yaml", "pnpm-workspace.yaml"].map((file) => join(root, file));
+const manifests = ["package.json", "pnpm-lock.yaml", "pnpm-workspace.yaml", "bench/package.json"].map((file) =>
+  join(root, file),
+);
 for (const folder of ["packages", "examples"])
   for (const name of existsSync(join(root, folder)) ? readdirSync(join(root, folder)) : [])
     manifests.push(join(root, folder, name, "package.json"));

@@ -52,7 +52,7 @@ function sourcesUnder(folder) {
 /** One room: its manifest, what its sources import, its tsconfig references. Gives back the @kd packages it depends on. */
 function check(kind, name, problems) {
   const folder = join(root, kind, name);
-  const shared = kind === "packages"; // published; an example is private and may depend on anything
+  const shared = kind === "packages"; // published; an example and bench are private and may depend on anything
   const say = (file, text) => problems.push(`${relative(root, join(folder, file))}: ${text}`);
   for (const file of shared
     ? ["README.md", "LICENSE", "package.json", "tsconfig.json"]
@@ -60,9 +60,9 @@ function check(kind, name, problems) {
     if (!existsSync(join(folder, file))) say(file, "is missing");
   if (!existsSync(join(folder, "package.json")) || !existsSync(join(folder, "tsconfig.json"))) return [];
   const manifest = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
-  const expected = `${shared ? "@kd" : "@kd-example"}/${name}`;
+  const expected = { packages: `@kd/${name}`, examples: `@kd-example/${name}`, ".": `kd-${name}` }[kind];
   if (manifest.name !== expected) say("package.json", `name is "${manifest.name}", expected "${expected}"`);
-  if (!shared && manifest.private !== true) say("package.json", "an example must be private");
+  if (!shared && manifest.private !== true) say("package.json", "must be private: only packages/ is published");
   const declared = Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies });
   const siblings = declared
     .filter((dependency) => dependency.startsWith("@kd/"))
@@ -82,7 +82,7 @@ function check(kind, name, problems) {
       if (!declared.includes(wanted))
         say(relative(folder, file), `imports ${wanted}, which package.json does not declare`);
   const references = JSON.parse(readFileSync(join(folder, "tsconfig.json"), "utf8")).references ?? [];
-  const up = shared ? "../" : "../../packages/";
+  const up = { packages: "../", examples: "../../packages/", ".": "../packages/" }[kind];
   const referred = references.map(({ path }) => (path.startsWith(up) ? path.slice(up.length) : path));
   for (const sibling of siblings)
     if (!referred.includes(sibling)) say("tsconfig.json", `no reference to ${up}${sibling}`);
@@ -108,12 +108,13 @@ const graph = {};
 for (const name of readdirSync(join(root, "packages"))) graph[name] = check("packages", name, problems);
 const examples = readdirSync(join(root, "examples"));
 for (const name of examples) check("examples", name, problems);
+check(".", "bench", problems);
 for (const name of Object.keys(graph)) {
   const cycle = cycleIn(graph, name);
   if (cycle) problems.push(`packages/${name}/package.json: cycle ${cycle.join(" -> ")}`);
 }
 for (const problem of problems) console.error(problem);
 console.log(
-  `check-packages: ${Object.keys(graph).length} packages, ${examples.length} examples, ${problems.length} problems`,
+  `check-packages: ${Object.keys(graph).length} packages, ${examples.length} examples, bench, ${problems.length} problems`,
 );
 if (problems.length > 0) process.exit(1);

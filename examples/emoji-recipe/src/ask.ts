@@ -18,7 +18,7 @@ import { parseOptions, UsageError } from "./train/options.ts";
 
 const USAGE = `npm run ask -- PICTURE "question" [--run NAME]
 
-  PICTURE       a PNG, JPEG, WebP or SVG file of one thing on a white background
+  PICTURE       a PNG, JPEG, WebP or SVG file of one thing, on white or transparent
   "question"    such as "what is this ?", "what kind of thing is it ?", "is there a dog in the image ?"
   --run NAME    which run's student answers; the latest by default`;
 
@@ -31,7 +31,9 @@ await main(async () => {
   await useBackend({ engine: "wasm" });
   const { lexicon } = await openGallery();
   const text = openText(lexicon);
-  const { data, width, height } = await readImage(resolve(process.env.INIT_CWD ?? ".", picture));
+  const { data, width, height } = await readImage(resolve(process.env.INIT_CWD ?? ".", picture), {
+    background: "white",
+  });
   const small = resize({ data, width, height }, { width: PIXELS, height: PIXELS });
   const pixels = Float32Array.from(small.data, (value) => value / 127.5 - 1);
   const teacher = await assembleModel("teacher", text, {

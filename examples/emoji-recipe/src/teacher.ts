@@ -15,7 +15,7 @@ import { condenseLog } from "./teacher/condense-log.ts";
 import { pretrainLanguageModel } from "./teacher/pretrain-language-model.ts";
 import { trainTeacher } from "./teacher/train-teacher.ts";
 import { main } from "./train/main.ts";
-import { parseOptions, wholeNumber } from "./train/options.ts";
+import { parseOptions, UsageError, wholeNumber } from "./train/options.ts";
 
 const USAGE = `npm run teacher -- [--only PART] [--resume | --overwrite] [--threads N]
 
@@ -33,7 +33,7 @@ await main(async () => {
   const parts = (options.only === undefined ? Object.keys(STEPS) : [options.only]) as Part[];
   for (const part of parts)
     if (!(part in STEPS))
-      throw new KdError("KD_CONFIG", `--only: expected one of ${Object.keys(STEPS).join(", ")}, got "${part}"`);
+      throw new UsageError(`--only: expected one of ${Object.keys(STEPS).join(", ")}, got "${part}"`);
   const backend = await useBackend(
     options.threads === undefined ? {} : { threads: wholeNumber("threads", options.threads) },
   );

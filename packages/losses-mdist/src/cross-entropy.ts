@@ -12,7 +12,7 @@ export interface CrossEntropyOptions {
   readonly rows?: Int32Array;
   /** What the sum is divided by. @defaultValue the labels that are not negative */
   readonly count?: number;
-  /** Rows whose logits exist at the same time. @defaultValue 256 */
+  /** Rows whose logits exist at the same time. @defaultValue as many as 32 MiB hold, 64 to 256 */
   readonly chunkSize?: number;
 }
 
@@ -21,7 +21,7 @@ export interface CrossEntropyOptions {
  *
  * @throws KdError `KD_SHAPE` naming the argument; `KD_DATA` for a label outside the vocabulary; `KD_CONFIG` for a wrong count or chunk size.
  */
-export function crossEntropy({ student, labels, rows, count, chunkSize = 256 }: CrossEntropyOptions): Scalar {
+export function crossEntropy({ student, labels, rows, count, chunkSize }: CrossEntropyOptions): Scalar {
   const vocabulary = "hidden" in student ? tensorOf(student.head).shape[0] : tensorOf(student).shape[1];
   const wrong = labels.findIndex((label) => label >= vocabulary);
   if (wrong >= 0)
@@ -33,6 +33,11 @@ export function crossEntropy({ student, labels, rows, count, chunkSize = 256 }: 
   const ceWeight = rowWeight("crossEntropy", used, count ?? used);
   return tidy(() => {
     const s = rows ? selectRows(student, rows) : student;
-    return rowLosses({ student: s, labels: tensor1d(labels, "int32"), ceWeight, chunkSize }).loss;
+    return rowLosses({
+      student: s,
+      labels: tensor1d(labels, "int32"),
+      ceWeight,
+      ...(chunkSize === undefined ? {} : { chunkSize }),
+    }).loss;
   });
 }

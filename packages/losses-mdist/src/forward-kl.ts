@@ -13,7 +13,7 @@ export interface ForwardKlOptions {
   readonly temperature?: number;
   /** What the sum over rows is divided by: the rows of a whole step, when this is one micro-batch of it. @defaultValue the rows read */
   readonly count?: number;
-  /** Rows whose logits exist at the same time. @defaultValue 256 */
+  /** Rows whose logits exist at the same time. @defaultValue as many as 32 MiB hold, 64 to 256 */
   readonly chunkSize?: number;
 }
 
@@ -23,19 +23,18 @@ export interface ForwardKlOptions {
  *
  * @throws KdError `KD_SHAPE` naming the argument; `KD_CONFIG` for a temperature, count or chunk size that is not positive.
  */
-export function forwardKl({
-  student,
-  teacher,
-  rows,
-  temperature = 1,
-  count,
-  chunkSize = 256,
-}: ForwardKlOptions): Scalar {
+export function forwardKl({ student, teacher, rows, temperature = 1, count, chunkSize }: ForwardKlOptions): Scalar {
   return tidy(() => {
     const s = rows ? selectRows(student, rows) : student;
     const t = rows ? selectRows(teacher, rows) : teacher;
     const used = rowCount(s);
     const klWeight = rowWeight("forwardKl", used, count ?? used);
-    return rowLosses({ student: s, teacher: t, temperature, klWeight, chunkSize }).loss;
+    return rowLosses({
+      student: s,
+      teacher: t,
+      temperature,
+      klWeight,
+      ...(chunkSize === undefined ? {} : { chunkSize }),
+    }).loss;
   });
 }

@@ -3,10 +3,13 @@ import { parseArgs } from "node:util";
 /** A wrong command line: the usage is shown and the exit code is 2. */
 export class UsageError extends Error {}
 
+/** `--help`: the usage goes to stdout and the exit code is 0. */
+export class HelpRequested extends Error {}
+
 export type Options<S extends string, F extends string> = Readonly<Partial<Record<S, string>>> &
   Readonly<Record<F, boolean>> & { readonly positionals: readonly string[] };
 
-/** The command line as `--string VALUE` and `--flag`; `--help` and anything unknown end in a {@link UsageError} with the usage. */
+/** The command line as `--string VALUE` and `--flag`; `--help` ends in {@link HelpRequested}, anything unknown in {@link UsageError}, with the usage. */
 export function parseOptions<S extends string, F extends string>(
   usage: string,
   {
@@ -22,10 +25,10 @@ export function parseOptions<S extends string, F extends string>(
   try {
     const parsed = parseArgs({ options: Object.fromEntries(all), allowPositionals });
     const values = parsed.values as Readonly<Record<string, unknown>>;
-    if (values.help === true) throw new UsageError(usage);
+    if (values.help === true) throw new HelpRequested(usage);
     return { ...values, positionals: parsed.positionals } as unknown as Options<S, F>;
   } catch (error) {
-    if (error instanceof UsageError) throw error;
+    if (error instanceof HelpRequested) throw error;
     throw new UsageError(`${(error as Error).message}\n\n${usage}`);
   }
 }

@@ -22,6 +22,15 @@ it("takes the high bytes of 16-bit pictures", async () => {
   expect(await readImage(at("wide.png"))).toEqual({ data: want, width, height });
 });
 
+it("puts a colour behind transparent pixels, or drops alpha", async () => {
+  const half = Uint8Array.of(200, 100, 0, 255, 10, 20, 30, 0);
+  await sharp(half, { raw: { width: 2, height: 1, channels: 4 } })
+    .png()
+    .toFile(at("alpha.png"));
+  expect([...(await readImage(at("alpha.png"))).data]).toEqual([200, 100, 0, 10, 20, 30]);
+  expect([...(await readImage(at("alpha.png"), { background: "white" })).data]).toEqual([200, 100, 0, 255, 255, 255]);
+});
+
 it.each(["png", "jpeg", "webp"] as const)("names a truncated %s", async (format) => {
   const [width, height] = [64, 64];
   const bytes = await sharp(levels(width, height), { raw: { width, height, channels: 3 } })

@@ -2,10 +2,19 @@ import { KdError } from "@kd/contract";
 import sharp from "sharp";
 import type { RgbImage } from "../image.ts";
 
-/** Decodes an image file to 8-bit RGB: alpha dropped, palette and grey expanded. `exif` (default false, as LLaVA) applies the orientation. Throws `KD_DATA`. */
-export async function readImage(path: string, { exif = false }: { exif?: boolean } = {}): Promise<RgbImage> {
+/** How {@link readImage} reads. */
+export interface ReadImage {
+  /** Apply the orientation that a camera wrote. @defaultValue false, as LLaVA */
+  readonly exif?: boolean;
+  /** Colour behind transparent pixels. @defaultValue none: alpha is dropped, as Pillow's `convert("RGB")` */
+  readonly background?: string;
+}
+
+/** Decodes an image file to 8-bit RGB, palette and grey expanded. Throws `KD_DATA`. */
+export async function readImage(path: string, { exif = false, background }: ReadImage = {}): Promise<RgbImage> {
   try {
     const opened = sharp(path, { autoOrient: exif, failOn: "error" });
+    if (background !== undefined) opened.flatten({ background });
     const { data, info } = await opened
       .toColourspace("srgb")
       .removeAlpha()

@@ -1,1 +1,1 @@
-export { readImage } from "./decode.ts";
+export { type ReadImage, readImage } from "./decode.ts";

@@ -25,7 +25,7 @@ export interface RowLossesOptions {
   readonly klWeight?: number;
   /** `[R]`. @defaultValue 1 for every row */
   readonly rowWeights?: Tensor1D;
-  /** Rows whose logits exist at the same time. @defaultValue 256 */
+  /** Rows whose logits exist at the same time. @defaultValue as many as 32 MiB hold, 64 to 256 */
   readonly chunkSize?: number;
 }
 
@@ -70,10 +70,11 @@ export interface RowSums {
  * outside the vocabulary, where that can be seen without waiting for a device (wasm).
  */
 export function rowLosses(options: RowLossesOptions): RowLosses {
-  const { student, temperature = 1, chunkSize = 256 } = options;
+  const { student, temperature = 1 } = options;
   const operands: Partial<Record<StudentName, Operand<Tensor2D>>> =
     "hidden" in student ? { hidden: student.hidden, head: student.head } : { logits: student };
   const sizes = check(operands, options);
+  const { chunkSize = defaultChunk(sizes) } = options;
   if (!(temperature > 0)) throw new KdError("KD_CONFIG", `rowLosses: temperature must be above 0, got ${temperature}`);
   if (!(chunkSize >= 1)) throw new KdError("KD_CONFIG", `rowLosses: chunkSize must be at least 1, got ${chunkSize}`);
   const { labels, teacher, rowWeights, ceWeight = 1, klWeight = 1 } = options;
@@ -98,7 +99,7 @@ export function rowLosses(options: RowLossesOptions): RowLosses {
     return {
       value: add(ce, kl),
       saved: names.map((name) => gradients[name] as Tensor),
-      backward: (dy, saved) => Object.fromEntries(names.map((name, i) => [name, mul(saved[i] as Tensor, dy)])),
+      backward: (dy, saved) => Object.fromEntries(names.map((name, i) => [name, scaled(saved[i] as Tensor, dy)])),
     };
   });
   const [ce, kl] = parts.map((part) => {
@@ -107,6 +108,18 @@ export function rowLosses(options: RowLossesOptions): RowLosses {
     return copy;
   }) as [Scalar, Scalar];
   return { loss: loss as Scalar, ce, kl };
+}
+
+function defaultChunk({ V, Vt }: RowTask["sizes"]): number {
+  const rows = Math.floor(2 ** 23 / (V + Vt));
+  return Math.min(256, Math.max(64, rows - (rows % 16)));
+}
+
+/** `gradient · dy`. A head's gradient is as large as the head: for the usual factor, 1, it is not copied. */
+function scaled(gradient: Tensor, dy: Tensor): Tensor {
+  const k = fusedKernels();
+  const factor = k === undefined ? undefined : new Float32Array(k.buffer(), k.address(dy), 1)[0];
+  return factor === 1 ? clone(gradient) : mul(gradient, dy);
 }
 
 function check(

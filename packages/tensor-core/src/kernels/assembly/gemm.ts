@@ -1,5 +1,5 @@
 // C[m, n] = alpha·op(A)·op(B) + beta·C, row-major, any transpose, strided. Panels are packed and multiplied by a 4 × 8 micro-kernel.
-import { add4, all4, at, get, mul4, set } from "./simd";
+import { add4, all4, at, axpy, get, get4, mul4, set, sumLanes } from "./simd";
 
 /** A system library's product, bound by the host. */
 @external("env", "gemm") declare function hostGemm(ta: i32, tb: i32, m: i32, n: i32, k: i32, alpha: f32, a: usize, lda: i32, b: usize, ldb: i32, beta: i32, c: usize, ldc: i32): void;
@@ -125,9 +125,43 @@ export function ownGemm(ta: i32, tb: i32, m: i32, n: i32, k: i32, alpha: f32, a:
   }
 }
 
+// Up to so many rows of A are multiplied without packing: B is read once, which is what such a product costs (a decoder's next token).
+const FEW: i32 = 4;
+
+/** Four sums at once: one waits for its addition longer than memory needs for the next numbers. */
+function longDot(a: usize, b: usize, n: i32): f32 {
+  let s0 = all4(0), s1 = all4(0), s2 = all4(0), s3 = all4(0), i: i32 = 0;
+  for (; i + 16 <= n; i += 16) {
+    s0 = add4(s0, mul4(get4(a, i), get4(b, i)));
+    s1 = add4(s1, mul4(get4(a, i + 4), get4(b, i + 4)));
+    s2 = add4(s2, mul4(get4(a, i + 8), get4(b, i + 8)));
+    s3 = add4(s3, mul4(get4(a, i + 12), get4(b, i + 12)));
+  }
+  let sum = sumLanes(add4(add4(s0, s1), add4(s2, s3)));
+  for (; i < n; i++) sum += get(a, i) * get(b, i);
+  return sum;
+}
+/** A few rows of A, untransposed. */
+function fewRows(tb: i32, m: i32, n: i32, k: i32, alpha: f32, a: usize, lda: i32, b: usize, ldb: i32, beta: i32, c: usize, ldc: i32): void {
+  if (tb) {
+    for (let j: i32 = 0; j < n; j++)
+      for (let r: i32 = 0; r < m; r++) {
+        const x = alpha * longDot(at(a, r * lda), at(b, j * ldb), k), q = at(c, r * ldc + j);
+        store<f32>(q, beta ? load<f32>(q) + x : x);
+      }
+    return;
+  }
+  for (let r: i32 = 0; r < m; r++) {
+    const row = at(c, r * ldc);
+    if (!beta) memory.fill(row, 0, <usize>n << 2);
+    for (let p: i32 = 0; p < k; p++) axpy(row, at(b, p * ldb), alpha * get(a, r * lda + p), n);
+  }
+}
+
 /** C = alpha·op(A)·op(B) + beta·C by the host's product where it is worth the call. */
 export function product(ta: i32, tb: i32, m: i32, n: i32, k: i32, alpha: f32, a: usize, lda: i32, b: usize, ldb: i32, beta: i32, c: usize, ldc: i32): void {
-  if (hostFrom > 0 && <f64>m * <f64>n * <f64>k >= hostFrom) hostGemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+  if (!ta && m <= FEW) fewRows(tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+  else if (hostFrom > 0 && <f64>m * <f64>n * <f64>k >= hostFrom) hostGemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
   else ownGemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 }
 /** Rows r0…r1 of C, or its columns. */
