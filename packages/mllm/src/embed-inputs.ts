@@ -25,6 +25,8 @@ export interface EmbedInputs {
   readonly batch: TokenBatch;
   /** Names of the parameters that need a gradient; none by default. */
   readonly trainable?: ReadonlySet<string>;
+  /** Of a tower that is trained. @defaultValue false */
+  readonly gradientCheckpointing?: boolean;
 }
 
 /**
@@ -32,7 +34,14 @@ export interface EmbedInputs {
  *
  * @throws KdError `KD_DATA` when a span is not as long as its image has features, or points to no image.
  */
-export function embedInputs({ config, params, tower, batch, trainable }: EmbedInputs): Tensor3D {
+export function embedInputs({
+  config,
+  params,
+  tower,
+  batch,
+  trainable,
+  gradientCheckpointing = false,
+}: EmbedInputs): Tensor3D {
   const { inputIds, shape, imageSpans, images } = batch;
   const options = trainable === undefined ? {} : { trainable };
   return tidy(() => {
@@ -43,7 +52,7 @@ export function embedInputs({ config, params, tower, batch, trainable }: EmbedIn
         "KD_DATA",
         `embedInputs: ${imageSpans.length} image spans but no images; set the batch's images`,
       );
-    const features = imageFeatures({ config, params, tower, images, ...options });
+    const features = imageFeatures({ config, params, tower, images, gradientCheckpointing, ...options });
     const [count, length] = features.shape;
     for (const span of imageSpans)
       if (span.length !== length || span.image < 0 || span.image >= count || span.start + span.length > shape[1])

@@ -11,7 +11,9 @@ const values = (run: () => Tensor): number[] => [...tidy(run).dataSync()];
 it("gives the forward pass the same features as the pixels, whatever the chunks", async () => {
   const model = await tinyLlava();
   const whole = await computeFeatures(model, tinyPixels(3));
-  expect((await computeFeatures(model, tinyPixels(3), { chunk: 2 })).data).toEqual(whole.data);
+  const chunked = await computeFeatures(model, tinyPixels(3), { chunk: 2 });
+  // last bits may differ: products of few rows add up in another order
+  for (const [i, x] of whole.data.entries()) expect(chunked.data[i]).toBeCloseTo(x, 5);
   const cache = createFeatureCache(model.tower);
   cache.add(["a", "b", "c"], whole);
   expect(cache.batch(["c", "a"]).data).toEqual(

@@ -10,6 +10,7 @@ export interface ImageFeatures {
   readonly tower: string;
   readonly images: ImageBatch;
   readonly trainable?: ReadonlySet<string>;
+  readonly gradientCheckpointing?: boolean;
 }
 
 /**
@@ -17,7 +18,14 @@ export interface ImageFeatures {
  *
  * @throws KdError `KD_CONFIG` when the features are another tower's.
  */
-export function imageFeatures({ config, params, tower, images, trainable }: ImageFeatures): Tensor3D {
+export function imageFeatures({
+  config,
+  params,
+  tower,
+  images,
+  trainable,
+  gradientCheckpointing = false,
+}: ImageFeatures): Tensor3D {
   if (images.kind === "features") {
     if (images.tower !== tower)
       throw new KdError(
@@ -32,6 +40,7 @@ export function imageFeatures({ config, params, tower, images, trainable }: Imag
       params,
       pixels: tensor4d(images.data, [...images.shape]) as Tensor4D,
       layer: config.vision_feature_layer,
+      gradientCheckpointing,
       ...(trainable === undefined ? {} : { trainable }),
     });
     return selectFeatures(features, config.vision_feature_select_strategy === "full" ? "full" : "patch");

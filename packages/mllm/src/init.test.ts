@@ -1,4 +1,4 @@
-import { createRng, type Params, tensor, useBackend, Variable, zeros } from "@kd/tensor-core";
+import { createRng, halfOf, halfTensor, type Params, tensor, useBackend, Variable, zeros } from "@kd/tensor-core";
 import { beforeAll, expect, it } from "vitest";
 import { tinyConfig } from "../test/tiny-llava.ts";
 import { initLlava, llavaShapes } from "./index.ts";
@@ -21,6 +21,16 @@ it("takes the parameters it is given and makes the rest, by seed", () => {
     expect(again.get(key)?.dataSync()).toEqual(value.dataSync());
     expect(value instanceof Variable).toBe(!key.startsWith("vision_tower."));
   }
+});
+
+it("takes parameters in 16 bits as float32, and leaves theirs as they are", () => {
+  const name = "multi_modal_projector.linear_1.bias";
+  const [width] = llavaShapes(tinyConfig).get(name) as [number];
+  const given = halfTensor({ format: "bf16", words: new Uint16Array(width).fill(0x3f80), shape: [width] });
+  const params = initLlava(tinyConfig, createRng(1), { from: new Map([[name, given]]) });
+  expect(params.get(name)).toBeInstanceOf(Variable);
+  expect(params.get(name)?.dataSync()).toEqual(new Float32Array(width).fill(1));
+  expect(halfOf(given)).toBeDefined();
 });
 
 it("names a parameter of another shape", () => {

@@ -1,6 +1,6 @@
 import { KdError } from "@kd/contract";
 import { initQwen2 } from "@kd/slm";
-import { type Params, type Rng, tensor, Variable, variable } from "@kd/tensor-core";
+import { halfOf, type Params, type Rng, type Tensor, tensor, Variable, variable, widen } from "@kd/tensor-core";
 import { initSiglip } from "@kd/vision-encoder";
 import type { LlavaConfig } from "./config.ts";
 import { llavaShapes, PROJECTOR, VISION } from "./names.ts";
@@ -27,20 +27,23 @@ export function initLlava(
         `initLlava: "${name}" must be [${shape.join(", ")}], got [${given.shape.join(", ")}]; use weights of this configuration`,
       );
     if (given !== undefined) made?.dispose();
-    params.set(name, given?.clone() ?? made ?? projectorTensor(name, shape, rng.fork(name)));
+    params.set(name, (given && copyOf(given)) ?? made ?? projectorTensor(name, shape, rng.fork(name)));
   }
   return trainableParams(params);
 }
 
-/** Projector and language model become variables, which stages may train; the tower stays plain tensors. */
+/** Projector and language model become variables, which stages may train; the tower and what is kept in 16 bits stay plain tensors. */
 export function trainableParams(params: Params): Params {
   for (const [name, value] of params) {
-    if (name.startsWith(VISION) || value instanceof Variable) continue;
+    if (name.startsWith(VISION) || value instanceof Variable || halfOf(value) !== undefined) continue;
     params.set(name, variable(value));
     value.dispose();
   }
   return params;
 }
+
+/** Shares memory with a float32 tensor. */
+const copyOf = (given: Tensor): Tensor => (halfOf(given) === undefined ? given.clone() : widen(given));
 
 function projectorTensor(name: string, shape: readonly number[], rng: Rng) {
   const deviation = (name.startsWith(`${PROJECTOR}linear_2`) ? 0.1 : 1) / Math.sqrt(shape[1] ?? 1);

@@ -38,8 +38,8 @@ export async function createLlava({ config, params, processor = "" }: CreateLlav
     projector: names.filter((name) => name.startsWith(PROJECTOR)),
     slm: names.filter((name) => name.startsWith("language_model.")),
   };
-  const forward = (batch: TokenBatch, { trainable }: ForwardOptions = {}) => {
-    const options = trainable === undefined ? {} : { trainable };
+  const forward = (batch: TokenBatch, { trainable, gradientCheckpointing = false }: ForwardOptions = {}) => {
+    const options = { gradientCheckpointing, ...(trainable === undefined ? {} : { trainable }) };
     const hidden = tidy(() => {
       const embeddings = embedInputs({ config, params, tower, batch, ...options });
       const mask = padsRight(batch)

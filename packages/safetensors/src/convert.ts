@@ -1,5 +1,5 @@
 import { fail } from "./fail.ts";
-import { convertInto, fromBf16, fromF16 } from "./half.ts";
+import { convertInto, fromBf16, fromF16, toBf16, toF16 } from "./half.ts";
 import type { StoredTensor } from "./parse.ts";
 
 /**
@@ -20,6 +20,18 @@ export function toFloat32({ dtype, data }: StoredTensor): Float32Array {
     default:
       return fail("toFloat32", `expected F32, F16, BF16 or F64, got ${dtype}; read it with toInt32`);
   }
+}
+
+/**
+ * The values of a float tensor as 16-bit words of `format`; others are rounded to the nearest, ties to even. Aligned words that are of the
+ * format already share memory with the file's bytes.
+ *
+ * @throws KdError `KD_SAFETENSORS` for whole-number types.
+ */
+export function toHalf(tensor: StoredTensor, format: "BF16" | "F16"): Uint16Array {
+  if (tensor.dtype === format) return view(tensor.data, Uint16Array);
+  const values = toFloat32(tensor);
+  return convertInto(values, new Uint16Array(values.length), format === "BF16" ? toBf16 : toF16);
 }
 
 /**

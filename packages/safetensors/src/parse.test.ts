@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { parseSafetensors, serializeSafetensors, toFloat32, toInt32, type WritableTensor } from "./index.ts";
+import { parseSafetensors, serializeSafetensors, toFloat32, toHalf, toInt32, type WritableTensor } from "./index.ts";
 
 const float = fc.float({ noDefaultInfinity: true, noNaN: true });
 const stored: fc.Arbitrary<WritableTensor> = fc.array(fc.nat(4), { maxLength: 3 }).chain((shape) => {
@@ -135,6 +135,27 @@ const of = (dtype: "F16" | "BF16", value: number) => {
   if (tensor === undefined) throw new Error("lost");
   return tensor;
 };
+
+it("words of 16 bits are the file's own, or rounded from another type as a file's are", () => {
+  const stored = of("BF16", 1.5);
+  expect([...toHalf(stored, "BF16")]).toEqual([0x3fc0]);
+  const aligned = { ...stored, data: new Uint8Array(Uint16Array.of(0x3fc0).buffer) };
+  expect(toHalf(aligned, "BF16").buffer).toBe(aligned.data.buffer);
+  expect([...toHalf(stored, "F16")]).toEqual([0x3e00]);
+  fc.assert(
+    fc.property(float, (value) => {
+      for (const dtype of ["F16", "BF16"] as const)
+        expect(toHalf(f32Of(value), dtype)).toEqual(toHalf(of(dtype, value), dtype));
+    }),
+  );
+  expect(() => toHalf({ ...f32Of(1), dtype: "I32" }, "F16")).toThrow(/toInt32/);
+});
+
+const f32Of = (value: number) => ({
+  dtype: "F32" as const,
+  shape: [1],
+  data: new Uint8Array(Float32Array.of(value).buffer),
+});
 
 it("writing refuses a name twice, data of another type and of another length", () => {
   const x: WritableTensor = { dtype: "F32", shape: [2], data: Float32Array.of(1, 2) };

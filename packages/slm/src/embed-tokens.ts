@@ -1,5 +1,14 @@
 import { KdError } from "@kd/contract";
-import { gatherRows, operand, type Params, type Tensor2D, type Tensor3D, tensor2d, tidy } from "@kd/tensor-core";
+import {
+  operand,
+  type Params,
+  reshape,
+  selectRows,
+  type Tensor2D,
+  type Tensor3D,
+  tensorOf,
+  tidy,
+} from "@kd/tensor-core";
 import type { Qwen2Config } from "./config.ts";
 import { LLAVA_PREFIX } from "./names.ts";
 
@@ -36,5 +45,5 @@ export function embedTokens({
       `embedTokens: id ${inputIds[bad]} of sample ${Math.floor(bad / shape[1])} at ${bad % shape[1]} is outside [0, ${config.vocab_size}); use the tokenizer of this model`,
     );
   const table = operand<Tensor2D>(params, `${prefix}model.embed_tokens.weight`, trainable);
-  return tidy(() => gatherRows(table, tensor2d(inputIds, [...shape], "int32"))) as Tensor3D;
+  return tidy(() => reshape(tensorOf(selectRows(table, inputIds)), [...shape, -1])) as Tensor3D;
 }

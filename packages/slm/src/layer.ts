@@ -4,7 +4,6 @@ import {
   keep,
   linear,
   type Operand,
-  type RopeTables,
   residual,
   rmsNorm,
   rope,
@@ -14,23 +13,34 @@ import {
   type Tensor2D,
   type Tensor3D,
   type Tensor4D,
+  tensorOf,
   view,
 } from "@kd/tensor-core";
 import type { KeyValueCache } from "./cache.ts";
 import type { Qwen2Config } from "./config.ts";
 
-export interface LayerInputs {
+export interface LayerOperands {
+  /** `[B, T, D]` */
+  readonly x: Operand;
+  /** Tables of {@link rope}. */
+  readonly cos: Operand;
+  readonly sin: Operand;
+  readonly keyMask?: Operand;
+}
+
+export interface LayerContext {
   readonly config: Qwen2Config;
   readonly index: number;
   /** The layer's parameter of this name; undefined when a bias is absent. */
   readonly find: (name: string) => Operand | undefined;
-  readonly tables: RopeTables;
-  readonly keyMask?: Tensor2D;
   readonly cache?: KeyValueCache;
 }
 
-/** One decoder layer on `x [B, T, D]`. */
-export function qwen2Layer(x: Tensor3D, { config, index, find, tables, keyMask, cache }: LayerInputs): Tensor3D {
+/** One decoder layer, `[B, T, D]` to `[B, T, D]`. */
+export function qwen2Layer(operands: LayerOperands, { config, index, find, cache }: LayerContext): Tensor3D {
+  const x = tensorOf(operands.x) as Tensor3D;
+  const tables = { cos: tensorOf(operands.cos) as Tensor2D, sin: tensorOf(operands.sin) as Tensor2D };
+  const masked = operands.keyMask === undefined ? {} : { keyMask: tensorOf(operands.keyMask) as Tensor2D };
   const { num_attention_heads: heads, num_key_value_heads: keyHeads, hidden_size: width } = config;
   const [batch, length] = x.shape;
   const weight = (name: string) => find(`${name}.weight`) as Operand<Tensor2D>;
@@ -44,7 +54,7 @@ export function qwen2Layer(x: Tensor3D, { config, index, find, tables, keyMask, 
   const key = rope(split(project(h, "self_attn.k_proj"), keyHeads), tables);
   const value = split(project(h, "self_attn.v_proj"), keyHeads);
   const read = cache === undefined ? { key, value } : extend(cache, index, { key, value });
-  const attended = attention({ query, ...read, causal: true, ...(keyMask === undefined ? {} : { keyMask }) });
+  const attended = attention({ query, ...read, causal: true, ...masked });
   const y = residual(x, project(view(attended, [batch, length, width]), "self_attn.o_proj"));
 
   const g = norm(y, "post_attention_layernorm");

@@ -1,5 +1,23 @@
-import { createRng, memory, type Params, useBackend } from "@kd/tensor-core";
-import { beforeAll, expect, it } from "vitest";
+import {
+  createRng,
+  halfOf,
+  halfTensor,
+  memory,
+  mul,
+  type Params,
+  type Scalar,
+  square,
+  sum,
+  type Tensor,
+  type Tensor3D,
+  tensor,
+  tensor2d,
+  useBackend,
+  type Variable,
+  variable,
+  variableGrads,
+} from "@kd/tensor-core";
+import { beforeAll, describe, expect, it } from "vitest";
 import { embedTokens, greedyDecode, initQwen2, parseQwen2Config, qwen2Forward } from "./index.ts";
 
 const sizes = { vocab_size: 20, hidden_size: 8, intermediate_size: 16, num_hidden_layers: 2, num_attention_heads: 2 };
@@ -62,4 +80,92 @@ it("ends each row before its end token, and frees everything but the prompt", as
   const ended = await greedyDecode({ ...options, eosTokenIds: [end] });
   expect(ended).toEqual(free.map((row) => (row.includes(end) ? row.slice(0, row.indexOf(end)) : row)));
   expect(memory().numTensors).toBe(before);
+});
+
+describe.each(["cpu", "wasm"] as const)("gradient checkpointing on %s", (engine) => {
+  beforeAll(async () => {
+    await useBackend({ engine, blas: false });
+  });
+
+  it.each([
+    ["every parameter is trained", () => true],
+    ["one layer's projection and what enters are", (name: string) => name.includes("1.self_attn.k_proj")],
+    ["only what enters is", () => false],
+  ])("gives the gradients of the plain pass when %s", (_, trains) => {
+    const weights: Params = new Map([...initQwen2(config, createRng(3))].map(([name, t]) => [name, variable(t)]));
+    const embeddings = variable(embedTokens({ config, params: weights, inputIds: ids, shape: [2, 3] }));
+    const names = [...weights.keys()].filter((name) => trains(name) && !/embed_tokens|lm_head/.test(name));
+    const variables = [embeddings, ...names.map((name) => weights.get(name) as Variable)];
+    const keyMask = tensor2d([0, 1, 1, 1, 1, 1], [2, 3]);
+    const run = (gradientCheckpointing: boolean) => {
+      const before = memory().numTensors;
+      const { value, grads } = variableGrads(() => {
+        const trainable = new Set(names);
+        const hidden = qwen2Forward({ config, params: weights, embeddings, keyMask, trainable, gradientCheckpointing });
+        return sum(mul(hidden, hidden)) as Scalar;
+      }, variables as Variable[]);
+      const data = variables.map(({ name }) => [...(grads[name] as Tensor).dataSync()]);
+      value.dispose();
+      for (const gradient of Object.values(grads)) gradient.dispose();
+      expect(memory().numTensors).toBe(before);
+      return data;
+    };
+    expect(run(true)).toEqual(run(false));
+  });
+});
+
+it.each(["bf16", "fp16"] as const)(
+  "weights in %s give what float32 weights of the same numbers give",
+  async (format) => {
+    await useBackend({ engine: "wasm", blas: false });
+    const rng = createRng(4);
+    const top = format === "bf16" ? 0x3c00 : 0x2000; // small numbers
+    const half: Params = new Map(
+      [...params].map(([name, { shape, size }]) => {
+        const words = Uint16Array.from({ length: size }, () => (rng.int(2) << 15) | (top + rng.int(0x200)));
+        return [name, halfTensor({ format, words, shape })];
+      }),
+    );
+    const wide: Params = new Map([...half].map(([name, t]) => [name, tensor(t.dataSync(), t.shape)]));
+    const results = [half, wide].map((params) => {
+      const embeddings = variable(embedTokens({ config, params, inputIds: ids, shape: [2, 3] }));
+      const passes = [false, true].map((gradientCheckpointing) => {
+        const { value, grads } = variableGrads(
+          () => sum(square(qwen2Forward({ config, params, embeddings, gradientCheckpointing }))) as Scalar,
+          [embeddings],
+        );
+        return [value, grads[embeddings.name] as Tensor].map((t) => [...t.dataSync()]);
+      });
+      expect(passes[0]).toEqual(passes[1]);
+      return passes[0];
+    });
+    expect(results[0]).toEqual(results[1]);
+    const prompts = [half, wide].map((params) => embedTokens({ config, params, inputIds: ids, shape: [2, 3] }));
+    const [a, b] = await Promise.all(
+      [half, wide].map((params, i) =>
+        greedyDecode({ config, params, embeddings: prompts[i] as Tensor3D, maxNewTokens: 4 }),
+      ),
+    );
+    expect(a).toEqual(b);
+    expect([...half.values()].every((t) => halfOf(t)?.format === format)).toBe(true);
+  },
+);
+
+it("frees each layer's activations when there is no gradient", async () => {
+  await useBackend({ engine: "cpu" });
+  const embeddings = embedTokens({ config, params, inputIds: ids, shape: [2, 3] });
+  let most = 0;
+  const watched: Params = new Map(params);
+  watched.get = (name) => {
+    most = Math.max(most, memory().numTensors);
+    return params.get(name);
+  };
+  const peak = (layer: number): number => {
+    most = 0;
+    const before = memory().numTensors;
+    qwen2Forward({ config, params: watched, embeddings, layer }).dispose();
+    return most - before;
+  };
+  expect(peak(2)).toBe(peak(1) + 1); // what the first layer gave
+  embeddings.dispose();
 });

@@ -1,5 +1,5 @@
 import { KdError } from "@kd/contract";
-import { type Params, type Tensor, Variable, zerosLike } from "@kd/tensor-core";
+import { halfOf, type Params, type Tensor, Variable, zerosLike } from "@kd/tensor-core";
 
 /** AdamW's moments, in the order of `names`, and the number of steps done. Tensors are the holder's to dispose. */
 export interface OptimizerState {
@@ -28,10 +28,10 @@ export function trainableVariables(params: Params, names: readonly string[]): Va
   return names.map((name) => {
     const param = params.get(name);
     if (param instanceof Variable) return param;
-    const got = param === undefined ? "none" : "a plain tensor";
+    const got = param === undefined ? "none" : (halfOf(param)?.format ?? "a plain tensor");
     throw new KdError(
       "KD_WEIGHTS",
-      `train: "${name}" must be a variable, got ${got}; load it as one or do not train it`,
+      `train: "${name}" must be a variable, got ${got}; load it as one, in float32, or do not train it`,
     );
   });
 }

@@ -43,6 +43,7 @@ export interface StageLossOptions {
   readonly teacher?: VisionLanguageModel;
   readonly weights?: DistillWeights;
   readonly temperature?: number;
+  readonly gradientCheckpointing?: boolean;
   readonly trainable: ReadonlySet<string>;
 }
 
@@ -53,6 +54,7 @@ export function stageLoss(batch: TokenBatch, counts: Counts, options: StageLossO
     student,
     weights: { alpha, beta, gamma, rdist: flavour } = presets.paper,
     temperature = 1,
+    gradientCheckpointing = false,
     trainable,
   } = options;
   const teacher = stage.distills ? options.teacher : undefined;
@@ -68,7 +70,7 @@ export function stageLoss(batch: TokenBatch, counts: Counts, options: StageLossO
   const targets = { response: teacherRows(response), visual: teacherRows(visual) };
 
   return () => {
-    const { hidden } = student.forward(batch, { training: true, trainable });
+    const { hidden } = student.forward(batch, { training: true, trainable, gradientCheckpointing });
     const head = headOperand(student, trainable);
     const parts: Record<string, Scalar> = {};
     let loss: Scalar = scalar(0);

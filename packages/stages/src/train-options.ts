@@ -1,3 +1,4 @@
+import type { AllReduce } from "@kd/contract";
 import type { Params, Scalar } from "@kd/tensor-core";
 import type { OptimizerState } from "./optimizer-state.ts";
 
@@ -40,6 +41,11 @@ export interface TrainOptions<M> {
   readonly tokensOf?: (micro: M) => number;
   /** State to go on from; updated in place and left to the caller to dispose. @defaultValue fresh, disposed at the end */
   readonly state?: OptimizerState;
+  /**
+   * Sums gradients, losses and tokens over the ranks of a group: each trains on its own micro-batches of every step, from the same weights,
+   * and ends with the same. `loss` must then divide by what the step has on all ranks, as `trainStage` does. @defaultValue one rank alone
+   */
+  readonly allReduce?: AllReduce;
   /** Named in errors. @defaultValue "train" */
   readonly where?: string;
 }
@@ -48,7 +54,7 @@ export interface TrainOptions<M> {
 export interface TrainReport {
   /** Counts from 1. */
   readonly step: number;
-  /** Sum over the step's micro-batches, before the update. */
+  /** Sum over the step's micro-batches (of all ranks), before the update. */
   readonly loss: number;
   /** The terms, summed likewise. */
   readonly parts: Readonly<Record<string, number>>;

@@ -54,6 +54,22 @@ it("trains what the stage names, and the cross-entropy alone without distillatio
   expect([...head.dataSync()]).not.toEqual(before);
 });
 
+it("asks the student, and not the teacher, for gradient checkpointing", async () => {
+  const asked: unknown[] = [];
+  const watched = (seed: number, width?: number) => {
+    const model = tinyModel(seed, width);
+    return {
+      ...model,
+      forward: (...[batch, options]: Parameters<typeof model.forward>) => {
+        asked.push(options?.gradientCheckpointing);
+        return model.forward(batch, options);
+      },
+    };
+  };
+  await first({ student: watched(1), teacher: watched(2, 6), gradientCheckpointing: true });
+  expect(asked).toEqual([undefined, true]);
+});
+
 it("names a label outside the vocabulary and a step without batches", async () => {
   const bad = { ...tinyBatch(), labels: Int32Array.of(-100, -100, -100, 2, 11) };
   await expect(first({ steps: [[bad]] })).rejects.toThrow(/label 11 at flat position 4/);

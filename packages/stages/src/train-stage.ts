@@ -1,6 +1,7 @@
-import { KdError, type TokenBatch } from "@kd/contract";
+import { type AllReduce, KdError, type TokenBatch } from "@kd/contract";
 import type { VisionLanguageModel } from "@kd/tensor-core";
-import { countsOf, stageLoss } from "./stage-loss.ts";
+import { numbersOverRanks } from "./over-ranks.ts";
+import { type Counts, countsOf, stageLoss } from "./stage-loss.ts";
 import type { DistillWeights, StageRecord } from "./stages.ts";
 import { train } from "./train.ts";
 import type { TrainOptions, TrainReport } from "./train-options.ts";
@@ -17,6 +18,8 @@ export interface TrainStageOptions
   readonly weights?: DistillWeights;
   /** Of both softmaxes; the KL is multiplied by its square. @defaultValue 1, as in the paper */
   readonly temperature?: number;
+  /** Whether the student's layers are run again in backward instead of keeping their activations. @defaultValue false */
+  readonly gradientCheckpointing?: boolean;
   /** Peak. @defaultValue the stage's, from the paper */
   readonly learningRate?: number;
 }
@@ -40,8 +43,25 @@ export function trainStage(options: TrainStageOptions): AsyncGenerator<TrainRepo
       `trainStage: stage "${stage.name}" distils and needs a teacher, got none; pass one or choose pt or sft`,
     );
   const trainable = trainableNames(stage, student);
-  const loss = (micro: TokenBatch, step: readonly TokenBatch[]) =>
-    stageLoss(micro, countsOf(step), { ...options, trainable: new Set(trainable) });
-  const tokensOf = ({ attentionMask }: TokenBatch) => attentionMask.reduce((sum, bit) => sum + bit, 0);
-  return train({ ...rest, params: student.params, trainable, loss, learningRate, tokensOf, where: stage.name });
+  const loss = ({ batch, counts }: CountedBatch) =>
+    stageLoss(batch, counts, { ...options, trainable: new Set(trainable) });
+  const tokensOf = ({ batch }: CountedBatch) => batch.attentionMask.reduce((sum, bit) => sum + bit, 0);
+  const steps = countSteps(options.steps, options.allReduce);
+  return train({ ...rest, steps, params: student.params, trainable, loss, learningRate, tokensOf, where: stage.name });
+}
+
+interface CountedBatch {
+  readonly batch: TokenBatch;
+  /** Of its whole step, over all ranks. */
+  readonly counts: Counts;
+}
+
+async function* countSteps(
+  steps: TrainStageOptions["steps"],
+  allReduce: AllReduce | undefined,
+): AsyncGenerator<CountedBatch[]> {
+  for await (const step of steps) {
+    const counts = (await numbersOverRanks({ ...countsOf(step) }, allReduce)) as unknown as Counts;
+    yield step.map((batch) => ({ batch, counts }));
+  }
 }

@@ -1,4 +1,16 @@
-import { memory, mul, type Params, type Scalar, square, sub, sum, tensor, useBackend, variable } from "@kd/tensor-core";
+import {
+  halfTensor,
+  memory,
+  mul,
+  type Params,
+  type Scalar,
+  square,
+  sub,
+  sum,
+  tensor,
+  useBackend,
+  variable,
+} from "@kd/tensor-core";
 import { beforeAll, expect, it } from "vitest";
 import { initOptimizerState, type StepLoss, train } from "./index.ts";
 
@@ -36,6 +48,13 @@ it("goes on from its state as a straight run does, and leaks nothing", async () 
   expect(values(two)).toEqual(values(one));
   expect(values(one)[0]).not.toBe(1);
   expect(values(one)[2]).toBe(3);
+});
+
+it("says that weights in 16 bits are not trained", () => {
+  const params: Params = new Map([["a.weight", halfTensor({ format: "bf16", words: new Uint16Array(2), shape: [2] })]]);
+  expect(() => initOptimizerState(params, ["a.weight"])).toThrow(
+    expect.objectContaining({ code: "KD_WEIGHTS", message: expect.stringMatching(/"a\.weight".*got bf16.*float32/) }),
+  );
 });
 
 it("stops before the weights change when the loss is not a number", async () => {

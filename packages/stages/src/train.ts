@@ -1,6 +1,7 @@
 import { KdError } from "@kd/contract";
 import { adamWStep, dispose, scalar, sumOfSquares, variable } from "@kd/tensor-core";
 import { initOptimizerState, trainableVariables } from "./optimizer-state.ts";
+import { numbersOverRanks, tensorsOverRanks } from "./over-ranks.ts";
 import { learningRateAt } from "./schedule.ts";
 import { stepGradients } from "./step-gradients.ts";
 import type { TrainOptions, TrainReport } from "./train-options.ts";
@@ -13,7 +14,7 @@ import type { TrainOptions, TrainReport } from "./train-options.ts";
  */
 export async function* train<M>(options: TrainOptions<M>): AsyncGenerator<TrainReport, void, undefined> {
   const { params, trainable, betas = [0.9, 0.999], epsilon = 1e-8, maxGradNorm = 1, where = "train" } = options;
-  const { totalSteps, learningRate: peak, warmupRatio = 0.03, weightDecay = 0 } = options;
+  const { totalSteps, learningRate: peak, warmupRatio = 0.03, weightDecay = 0, allReduce } = options;
   const variables = trainableVariables(params, trainable);
   const state = options.state ?? initOptimizerState(params, trainable);
   if (state.names.join() !== trainable.join())
@@ -31,8 +32,16 @@ export async function* train<M>(options: TrainOptions<M>): AsyncGenerator<TrainR
           `${where}, step ${state.step + 1}: expected micro-batches, got none; look at the data`,
         );
       const started = performance.now();
-      const { loss, parts, grads } = await stepGradients(step, { loss: options.loss, variables, anchor });
+      const local = await stepGradients(step, { loss: options.loss, variables, anchor });
+      const { grads } = local;
       try {
+        await tensorsOverRanks(grads, allReduce);
+        const counted = {
+          loss: local.loss,
+          tokens: step.reduce((n, micro) => n + (options.tokensOf?.(micro) ?? 0), 0),
+        };
+        const { loss, tokens } = (await numbersOverRanks(counted, allReduce)) as typeof counted;
+        const parts = await numbersOverRanks(local.parts, allReduce);
         const squares = sumOfSquares(grads);
         const gradNorm = Math.sqrt((await squares.data())[0] as number);
         squares.dispose();
@@ -56,7 +65,6 @@ export async function* train<M>(options: TrainOptions<M>): AsyncGenerator<TrainR
           step: state.step,
           gradientScale: Math.min(1, maxGradNorm / (gradNorm + 1e-6)),
         });
-        const tokens = step.reduce((n, micro) => n + (options.tokensOf?.(micro) ?? 0), 0);
         const tokensPerSecond = (tokens * 1000) / (performance.now() - started);
         yield { step: state.step, loss, parts, lr, gradNorm, tokensPerSecond };
       } finally {

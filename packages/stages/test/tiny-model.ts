@@ -24,7 +24,7 @@ const FEATURES = 3;
 export function tinyModel(seed: number, width = 4): VisionLanguageModel {
   const rng = createRng(seed);
   const random = (rows: number, columns: number) =>
-    variable(tensor(Float32Array.from({ length: rows * columns }, rng.normal), [rows, columns]));
+    tidy(() => variable(tensor(Float32Array.from({ length: rows * columns }, rng.normal), [rows, columns])));
   const params: Params = new Map([
     ["projector.weight", random(width, FEATURES)],
     ["embed.weight", random(V, width)],

@@ -1,5 +1,9 @@
 export { type BackendDescription, describeBackend, type Tried } from "./backend/description.ts";
+export type { HeapUse } from "./backend/guard-heap.ts";
+export { type MemoryReport, memoryReport } from "./backend/memory-report.ts";
 export { type BackendOptions, useBackend } from "./backend/use-backend.ts";
+export { checkpoint } from "./checkpoint.ts";
+export { type HalfData, type HalfFormat, halfOf, halfTensor, sliceRows, widen } from "./half.ts";
 export type { ForwardOptions, ForwardOutput, LogitRows, Params, VisionLanguageModel } from "./model.ts";
 export { type AdamWStep, adamWStep, sumOfSquares } from "./nn/adamw.ts";
 export { type AttentionOptions, attention } from "./nn/attention.ts";
@@ -19,4 +23,5 @@ export { view } from "./nn/view.ts";
 export { type Constant, constant, type Operand, operand, tensorOf } from "./operand.ts";
 export * from "./ops.ts";
 export { createRng, type Rng, rngFromState } from "./rng.ts";
+export { type RunLayer, runLayer } from "./run-layer.ts";
 export { assertShapes } from "./shape.ts";

@@ -16,6 +16,8 @@ export interface ForwardOptions {
   readonly rng?: Rng;
   /** Names of the parameters that need a gradient; none by default. */
   readonly trainable?: ReadonlySet<string>;
+  /** Whether each layer's activations are dropped and computed again in backward; a model may leave it out. @defaultValue false */
+  readonly gradientCheckpointing?: boolean;
 }
 
 /** `hidden`: `[B, T, D]` after the last norm, the caller's to dispose. */

@@ -23,7 +23,7 @@ describe.each(["cpu", "wasm"] as const)("what a backward pass has used is freed 
   function bytesAtTheEnd(depth: number): number {
     let bytes = 0;
     const probe = customGrad((input) => ({
-      value: input.clone(),
+      value: (input as Tensor).clone(),
       gradFunc: (dy: Tensor) => {
         bytes = memory().numBytes;
         return dy;

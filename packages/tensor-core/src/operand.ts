@@ -1,4 +1,5 @@
 import { KdError } from "@kd/contract";
+import { halfOf, widenData } from "./half.ts";
 import type { Params } from "./model.ts";
 import { customGrad, engine, type Tensor, tidy } from "./ops.ts";
 
@@ -23,7 +24,7 @@ export function tensorOf<T extends Tensor>(operand: Operand<T>): T {
 /**
  * A parameter as an operand: itself when `trainable` names it, constant otherwise.
  *
- * @throws KdError `KD_WEIGHTS` when the parameter is missing.
+ * @throws KdError `KD_WEIGHTS` when the parameter is missing, or is to be trained and kept in 16 bits.
  */
 export function operand<T extends Tensor>(params: Params, name: string, trainable?: ReadonlySet<string>): Operand<T> {
   const tensor = params.get(name) as T | undefined;
@@ -32,7 +33,13 @@ export function operand<T extends Tensor>(params: Params, name: string, trainabl
       "KD_WEIGHTS",
       `operand: no parameter "${name}" among ${params.size}; check the prefix and the weights file`,
     );
-  return trainable?.has(name) ? tensor : constant(tensor);
+  if (!trainable?.has(name)) return constant(tensor);
+  const half = halfOf(tensor);
+  if (half === undefined) return tensor;
+  throw new KdError(
+    "KD_WEIGHTS",
+    `operand: "${name}" must be float32 to be trained, got ${half.format}; load the model without keep, or do not train it`,
+  );
 }
 
 const ours = new WeakSet<Tensor>(); // gradients that an op returned: the tape uses each once
@@ -60,34 +67,55 @@ interface Forward<K extends string> {
 
 /**
  * One differentiable op with a hand-written gradient. The tape never sees a constant operand, and `backward` computes nothing for it.
- * What `backward` reads must be an operand or `saved`: a tensor from the caller's closure may be freed before it runs.
+ * Operands in 16 bits are constant: widened for the forward, freed after it and widened again for the backward. What `backward` reads must
+ * be an operand or `saved`: a tensor from the caller's closure may be freed before it runs.
  */
 export function differentiable<K extends string>(
   operands: Readonly<Record<K, Operand>>,
   forward: (values: Record<K, Tensor>) => Forward<K>,
 ): Tensor {
   const names = Object.keys(operands) as K[];
-  const values = Object.fromEntries(names.map((name) => [name, tensorOf(operands[name])])) as Record<K, Tensor>;
-  const wanted = names.filter((name) => !("constant" in operands[name]));
+  const given = Object.fromEntries(names.map((name) => [name, tensorOf(operands[name])])) as Record<K, Tensor>;
+  const halves = names.flatMap((name) => {
+    const half = halfOf(given[name]); // data, not the tensor: that may be freed before backward
+    return half === undefined ? [] : [{ name, widened: () => widenData(half, given[name].shape) }];
+  });
+  const live = names.filter((name) => !halves.some((half) => half.name === name));
+  const wanted = live.filter((name) => !("constant" in operands[name]));
+  const widened = () => {
+    const values = { ...given };
+    for (const half of halves) values[half.name] = half.widened();
+    return values;
+  };
   if (wanted.length === 0)
     return tidy(() => {
-      const { value } = forward(values);
+      const { value } = forward(widened());
       return value;
     });
   const run = customGrad((...args) => {
     const save = args.pop() as unknown as (tensors: Tensor[]) => void;
-    const inputs = { ...values };
+    const inputs = widened();
     for (const [i, name] of wanted.entries()) inputs[name] = args[i] as Tensor;
     const { value, saved = [], reads = names, backward } = forward(inputs);
-    save([...reads.map((name) => inputs[name]), ...saved]);
+    const held = reads.filter((name) => live.includes(name));
+    save([...held.map((name) => inputs[name]), ...saved]);
     const gradFunc = (dy: Tensor, kept: Tensor[]): Tensor[] => {
-      for (const [i, name] of reads.entries()) inputs[name] = kept[i] as Tensor;
-      const gradients = backward(dy, kept.slice(reads.length), (name) => wanted.includes(name));
-      const results = wanted.map((name) => gradients[name] as Tensor);
+      const results = tidy(() => {
+        for (const [i, name] of held.entries()) inputs[name] = kept[i] as Tensor;
+        for (const half of halves) onDemand(inputs, half.name, half.widened);
+        const gradients = backward(dy, kept.slice(held.length), (name) => wanted.includes(name));
+        return wanted.map((name) => gradients[name] as Tensor);
+      });
       freeUsed(dy, kept, results);
       return results;
     };
     return { value, gradFunc: gradFunc as never };
   });
-  return run(...wanted.map((name) => values[name]));
+  return run(...wanted.map((name) => given[name]));
+}
+
+/** A property that is made when it is first read. */
+function onDemand<K extends string>(values: Record<K, Tensor>, name: K, make: () => Tensor): void {
+  let made: Tensor | undefined;
+  Object.defineProperty(values, name, { configurable: true, enumerable: true, get: () => (made ??= make()) });
 }

@@ -7,15 +7,17 @@ import {
   type Operand,
   operand,
   type Params,
+  runLayer,
   type Tensor,
   type Tensor3D,
   type Tensor4D,
   tensorOf,
   tidy,
+  widen,
   zerosLike,
 } from "@kd/tensor-core";
 import type { SiglipVisionConfig } from "./config.ts";
-import { siglipLayer } from "./layer.ts";
+import { type Find, siglipLayer } from "./layer.ts";
 import { LLAVA_PREFIX } from "./names.ts";
 import { embedPatches } from "./patches.ts";
 
@@ -33,6 +35,8 @@ export interface SiglipForward {
    * @defaultValue `last_hidden_state`, which is after `post_layernorm`
    */
   readonly layer?: number;
+  /** Keep what enters each trained layer instead of its activations, and run the layer again in backward. @defaultValue false */
+  readonly gradientCheckpointing?: boolean;
   /** @defaultValue `"vision_tower.vision_model."`, as in LLaVA checkpoints */
   readonly prefix?: string;
 }
@@ -48,6 +52,7 @@ export function siglipForward({
   pixels,
   trainable,
   layer,
+  gradientCheckpointing,
   prefix = LLAVA_PREFIX,
 }: SiglipForward): Tensor3D {
   const { image_size: side, num_channels: channels, layer_norm_eps: epsilon } = config;
@@ -57,8 +62,15 @@ export function siglipForward({
   const run = () => {
     const patch = "embeddings.patch_embedding";
     const embedded = embedPatches(pixels, find(`${patch}.weight`), find(`${patch}.bias`), config);
-    let x = add(embedded, tensorOf(find("embeddings.position_embedding.weight")));
-    for (let i = 0; i < layers; i++) x = siglipLayer(x, (name) => find(`encoder.layers.${i}.${name}`), config);
+    let x = add(embedded, widen(tensorOf(find("embeddings.position_embedding.weight"))));
+    for (let i = 0; i < layers; i++) {
+      const weights = { params, prefix: `${prefix}encoder.layers.${i}.`, trainable };
+      const y = runLayer({ ...weights, operands: { x }, gradientCheckpointing }, (given, find) =>
+        siglipLayer(tensorOf(given.x), find as Find, config),
+      );
+      x.dispose(); // a tape has references of its own
+      x = y;
+    }
     if (layer === undefined) x = layerNorm(x, find("post_layernorm.weight"), find("post_layernorm.bias"), { epsilon });
     return x as Tensor3D;
   };

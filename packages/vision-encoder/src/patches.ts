@@ -9,6 +9,7 @@ import {
   type Tensor4D,
   tidy,
   transpose,
+  widen,
 } from "@kd/tensor-core";
 import type { SiglipVisionConfig } from "./config.ts";
 
@@ -32,6 +33,6 @@ export function embedPatches(
   { patch_size, hidden_size }: SiglipVisionConfig,
 ): Tensor {
   const flat = (w: Tensor4D) => reshape(w, [hidden_size, -1]) as Tensor2D;
-  const matrix: Operand<Tensor2D> = "constant" in weight ? { constant: flat(weight.constant) } : flat(weight);
+  const matrix: Operand<Tensor2D> = "constant" in weight ? { constant: flat(widen(weight.constant)) } : flat(weight);
   return linear({ constant: cutPatches(pixels, patch_size) }, matrix, bias);
 }

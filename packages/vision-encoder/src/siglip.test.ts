@@ -73,6 +73,21 @@ describe.each(["cpu", "wasm"] as const)("siglip on %s", (engine) => {
   });
 });
 
+it.each(["cpu", "wasm"] as const)("on %s a checkpointed tower has the plain one's gradients", async (engine) => {
+  await useBackend({ engine });
+  const params = new Map([...initSiglip(config, createRng(1))].map(([name, t]) => [name, variable(t)]));
+  const pixels = picture(2);
+  const gradients = (gradientCheckpointing: boolean) => {
+    const trainable = new Set(params.keys());
+    const { grads } = variableGrads(
+      () => sum(siglipForward({ config, params, pixels, trainable, gradientCheckpointing })),
+      [...params.values()],
+    );
+    return [...params.values()].map(({ name }) => [...(grads[name] as Tensor).dataSync()]);
+  };
+  expect(gradients(true)).toEqual(gradients(false));
+});
+
 it("keeps nothing of a frozen tower for the gradient", () => {
   const params = initSiglip(config, createRng(1));
   const pixels = picture(4);

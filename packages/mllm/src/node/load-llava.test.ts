@@ -1,11 +1,12 @@
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { WritableTensor } from "@kd/safetensors";
 import { writeSafetensors } from "@kd/safetensors/node";
-import { useBackend } from "@kd/tensor-core";
+import { halfOf, memory, memoryReport, tidy, useBackend } from "@kd/tensor-core";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { tinyLlava } from "../../test/tiny-llava.ts";
+import { tinyBatch, tinyLlava } from "../../test/tiny-llava.ts";
+import { generate, type Llava } from "../index.ts";
 import { loadLlava, saveLlava } from "./index.ts";
 
 let home: string;
@@ -53,6 +54,46 @@ it.each([
     });
   },
 );
+
+it.each([
+  ["bf16", "BF16"],
+  ["fp16", "F16"],
+] as const)("keeps weights in %s and computes as with the rounded ones in float32", async (keep, dtype) => {
+  const folder = join(home, keep);
+  await saveLlava(await loadLlava(join(home, "good")), folder, { dtype });
+  const rounded = await loadLlava(folder);
+  const before = memoryReport().heap?.inUse;
+  const [kept, again] = [await loadLlava(join(home, "good"), { keep }), await loadLlava(folder, { keep })];
+  expect(memoryReport().heap?.inUse).toBe(before);
+  expect(kept.tower).toBe(rounded.tower);
+  const tensors = memory().numTensors;
+  for (const model of [kept, again]) {
+    for (const [name, value] of model.params) expect(value.dataSync()).toEqual(rounded.params.get(name)?.dataSync());
+    const hidden = (model: Llava) => tidy(() => model.forward(tinyBatch()).hidden.dataSync());
+    expect(hidden(model)).toEqual(hidden(rounded));
+    expect(await generate(model, tinyBatch(), { maxNewTokens: 3 })).toEqual(
+      await generate(rounded, tinyBatch(), { maxNewTokens: 3 }),
+    );
+    for (const value of model.params.values()) expect(halfOf(value)?.format).toBe(keep);
+  }
+  expect(memory().numTensors).toBe(tensors);
+  expect(memoryReport().heap?.inUse).toBe(before);
+  await saveLlava(kept, `${folder}-again`, { dtype });
+  expect(await readFile(join(`${folder}-again`, "model.safetensors"))).toEqual(
+    await readFile(join(folder, "model.safetensors")),
+  );
+});
+
+it("says what keep can be, and that weights in 16 bits are not trained", async () => {
+  await expect(loadLlava(join(home, "good"), { keep: "int8" as "bf16" })).rejects.toThrow(
+    expect.objectContaining({ code: "KD_CONFIG", message: expect.stringContaining("float32, bf16, fp16") }),
+  );
+  const model = await loadLlava(join(home, "good"), { keep: "bf16" });
+  const trainable = new Set(["language_model.model.norm.weight"]);
+  expect(() => model.forward(tinyBatch(), { trainable })).toThrow(
+    expect.objectContaining({ code: "KD_WEIGHTS", message: expect.stringContaining("got bf16") }),
+  );
+});
 
 it("names a config.json that is missing or is none", async () => {
   const folder = join(home, "config");

@@ -1,5 +1,8 @@
 import { KdError } from "@kd/contract";
 import { engine } from "@tensorflow/tfjs-core";
+import { lookAtMachine, processMemory } from "#node";
+import { adviceFor } from "./advice.ts";
+import { HEAP_LIMIT } from "./guard-heap.ts";
 
 /** Something that was looked at and not used. */
 export interface Tried {
@@ -8,8 +11,8 @@ export interface Tried {
   readonly reason: string;
 }
 
-/** What really runs, not what was asked for. */
-export interface BackendDescription {
+/** What really runs, as its start found it. */
+export interface StartedBackend {
   /** "wasm", "cpu", "tensorflow" or "webgpu". */
   readonly engine: string;
   /** Who multiplies matrices in `linear`, `attention` and the losses. */
@@ -19,7 +22,7 @@ export interface BackendDescription {
     readonly library?: string;
     readonly version?: string;
   };
-  /** Threads of the matrix product; everything else on wasm and cpu runs on one. */
+  /** Threads of the matrix product and, on wasm in Node, of the kernels. */
   readonly threads: number;
   /** Whether the wasm module uses SIMD; false on other engines. */
   readonly simd: boolean;
@@ -28,10 +31,26 @@ export interface BackendDescription {
   readonly tried: readonly Tried[];
 }
 
+/** What really runs, not what was asked for, and a diagnosis: plain data. */
+export interface BackendDescription extends StartedBackend {
+  /** Bytes that tensors can take: the wasm heap's 4 GiB, or the memory of the machine or container. Absent where neither is known. */
+  readonly memoryLimit?: number;
+  /** The one thing that would make training faster on this machine; absent when there is none to give. */
+  readonly advice?: string;
+}
+
 // Keyed by tfjs's live backend, of which a process has one at a time: tfjs keeps it in module state, so the description must follow it.
 const descriptions = new WeakMap<object, BackendDescription>();
 
-export function describe(backend: object, description: BackendDescription): BackendDescription {
+export function describe(backend: object, started: StartedBackend): BackendDescription {
+  const memoryLimit = started.engine === "wasm" ? HEAP_LIMIT : processMemory()?.limit;
+  const onGpu = started.engine === "webgpu" || (backend as { isUsingGpuDevice?: boolean }).isUsingGpuDevice === true;
+  const advice = adviceFor({ ...started, onGpu, machine: lookAtMachine() });
+  const description = {
+    ...started,
+    ...(memoryLimit === undefined ? {} : { memoryLimit }),
+    ...(advice === undefined ? {} : { advice }),
+  };
   descriptions.set(backend, description);
   return description;
 }

@@ -26,6 +26,8 @@ it("describes wasm with its kernels", async () => {
     simd: true,
     fused: true,
     tried: [],
+    memoryLimit: 2 ** 32 - 2 ** 16,
+    advice: expect.any(String),
   });
   expect(describeBackend()).toBe(description);
   expect(fusedKernels()).toBeDefined();

@@ -6,7 +6,7 @@ import { needsOwnHeap } from "#node";
 import { chooseGemm } from "../gemm/choose-gemm.ts";
 import { gemmCandidates } from "../gemm/gemm-candidates.ts";
 import { type KernelHost, kernelHost } from "../kernels/binding.ts";
-import { type BackendDescription, describe, type Tried } from "./description.ts";
+import { type BackendDescription, describe, type StartedBackend, type Tried } from "./description.ts";
 import { startCpu, startTensorflow, startWebgpu } from "./start-engine.ts";
 import { startWasm } from "./start-wasm.ts";
 
@@ -96,7 +96,7 @@ async function furnish(
   engine: string,
   backend: object,
   { blas, threads, names, tried }: BackendOptions & { readonly names: readonly string[]; readonly tried: Tried[] },
-): Promise<BackendDescription> {
+): Promise<StartedBackend> {
   if (engine === "wasm") {
     const host = kernelHost(backend) as KernelHost; // the start attached it
     const simd = Boolean(await env().getAsync("WASM_HAS_SIMD_SUPPORT"));

@@ -33,7 +33,7 @@ export const KERNELS = [
 type KernelName = (typeof KERNELS)[number];
 
 /** How a kernel's range is shared out. */
-export interface RunOptions {
+interface RunOptions {
   /** Elements that the kernel reads and writes, more for costly ones: small jobs stay in the main thread. */
   readonly work: number;
   /** Chunks are multiples of it. @defaultValue 1 */
@@ -64,13 +64,15 @@ export interface FusedKernels {
   zeros(shape: readonly number[]): Tensor;
   /** Calls `use` with the address of scratch memory that is freed afterwards. */
   withScratch<T>(bytes: number, use: (address: number) => T): T;
+  /** Bytes that the kernels hold for themselves, for every thread that has started. */
+  scratchBytes(): number;
   /** The heap's buffer now; it is replaced when the heap grows. */
   buffer(): ArrayBufferLike;
   /** The matrix product, on all threads where that pays. */
   readonly gemm: Gemm;
 }
 
-export interface RunSum {
+interface RunSum {
   readonly work: number;
   readonly at: number;
   readonly size: number;
@@ -140,7 +142,11 @@ export async function attachKernels(
   const { exports } = await WebAssembly.instantiate(module, { env: { memory, log: Math.log, gemm: host } });
   const x = exports as unknown as Record<string, (...args: number[]) => number>;
   const call = (name: string, ...args: number[]): number => (x[name] as (...args: number[]) => number)(...args);
-  const scratch = (): number => wasm._malloc(call("scratchBytes")) >>> 0;
+  let scratches = 0;
+  const scratch = (): number => {
+    scratches++;
+    return wasm._malloc(call("scratchBytes")) >>> 0;
+  };
   call("setScratch", scratch());
   let pool: Pool | undefined;
   let current: string | undefined;
@@ -192,6 +198,7 @@ export async function attachKernels(
         wasm._free(address);
       }
     },
+    scratchBytes: () => scratches * call("scratchBytes"),
     buffer: () => wasm.HEAPU8.buffer,
     gemm: (ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc) => {
       const columns = m < n; // the operand that every thread reads whole is the smaller one

@@ -2,7 +2,7 @@ import { KdError } from "@kd/contract";
 import { JOB } from "./job.ts";
 
 /** A kernel over a range, cut into chunks. */
-export interface Job {
+interface Job {
   /** Index into the pool's kernels. */
   readonly kernel: number;
   readonly args: readonly number[];

@@ -1,7 +1,8 @@
 import { KdError } from "@kd/contract";
+import { isLargeHalf, widen, wideSlices } from "../half.ts";
 import { fusedKernels } from "../kernels/binding.ts";
 import { differentiable, type Operand, tensorOf } from "../operand.ts";
-import { type Tensor, type Tensor1D, type Tensor2D, tidy } from "../ops.ts";
+import { add, type Tensor, type Tensor1D, type Tensor2D, tidy } from "../ops.ts";
 import { assertShapes } from "../shape.ts";
 import { type Product, product } from "./product.ts";
 import type { StudentRows } from "./row-losses.ts";
@@ -17,8 +18,9 @@ import { spanOuterProducts, spanSymmetricProducts, spansOf } from "./span-produc
  */
 export function spanGrams(rows: StudentRows, lengths: readonly number[]): Tensor1D {
   const factors = "hidden" in rows;
+  const half = factors && isLargeHalf(tensorOf(rows.head)) ? tensorOf(rows.head) : undefined; // widened a slice at a time
   const operands: Record<string, Operand<Tensor2D>> = factors
-    ? { hidden: rows.hidden, head: rows.head }
+    ? { hidden: rows.hidden, ...(half === undefined ? { head: rows.head } : {}) }
     : { logits: rows };
   const specs: [string, Tensor, string][] = factors
     ? [
@@ -38,7 +40,8 @@ export function spanGrams(rows: StudentRows, lengths: readonly number[]): Tensor
     const multiply = product(fusedKernels());
     const { logits, hidden, head } = t as Record<string, Tensor2D>;
     const x = (logits ?? hidden) as Tensor2D; // Z·Zᵀ = x·metricᵀ with metric = x, or H·(WᵀW)
-    const metric = logits ?? throughHead(multiply, hidden as Tensor2D, head as Tensor2D);
+    const metric =
+      logits ?? (half ? throughHalfHead : throughHead)(multiply, hidden as Tensor2D, (half ?? head) as Tensor2D);
     const value = spanOuterProducts(metric, x, spansOf(lengths));
     return {
       value,
@@ -71,6 +74,24 @@ function throughHead(multiply: Product, hidden: Tensor2D, head: Tensor2D): Tenso
     }
   });
   return out;
+}
+
+/** The same of a head in 16 bits, which is widened a slice of the vocabulary at a time. */
+function throughHalfHead(multiply: Product, hidden: Tensor2D, head: Tensor2D): Tensor2D {
+  const few = fewRows(hidden.shape[0], head);
+  return tidy(() => {
+    let total: Tensor2D | undefined;
+    for (const slice of wideSlices(head)) {
+      const sum = tidy(() => {
+        const w = widen(slice);
+        const part = few ? multiply(multiply(hidden, w, false, true), w, false, false) : multiply(w, w, true, false);
+        return total === undefined ? part : (add(total, part) as Tensor2D);
+      });
+      total?.dispose();
+      total = sum;
+    }
+    return few ? (total as Tensor2D) : multiply(hidden, total as Tensor2D, false, false);
+  });
 }
 
 function gradient(

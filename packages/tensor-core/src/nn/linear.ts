@@ -1,7 +1,8 @@
 import { KdError } from "@kd/contract";
+import { isLargeHalf, wideSlices } from "../half.ts";
 import { type FusedKernels, fusedKernels } from "../kernels/binding.ts";
 import { differentiable, type Operand, tensorOf } from "../operand.ts";
-import { add, matMul, reshape, sum, type Tensor, type Tensor1D, type Tensor2D, tidy } from "../ops.ts";
+import { add, concat, matMul, reshape, sum, type Tensor, type Tensor1D, type Tensor2D, tidy } from "../ops.ts";
 
 /**
  * `x · weightᵀ + bias`, as `torch.nn.functional.linear`.
@@ -21,6 +22,13 @@ export function linear(x: Operand, weight: Operand<Tensor2D>, bias?: Operand<Ten
     );
   if (bias !== undefined && (tensorOf(bias).shape.length !== 1 || tensorOf(bias).shape[0] !== width))
     throw new KdError("KD_SHAPE", `linear: bias must be [${width}], got [${tensorOf(bias).shape.join(", ")}]`);
+  if (bias === undefined && isLargeHalf(tensorOf(weight)))
+    return tidy(() =>
+      concat(
+        wideSlices(tensorOf(weight)).map((slice) => linear(x, slice)),
+        -1,
+      ),
+    );
   const operands: Record<string, Operand> = bias === undefined ? { x, weight } : { x, weight, bias };
   return differentiable(operands, (t) => {
     const k = fusedKernels();

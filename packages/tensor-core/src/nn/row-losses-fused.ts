@@ -1,4 +1,5 @@
 import { KdError } from "@kd/contract";
+import { halfOf, SLICE, widenInto } from "../half.ts";
 import { type FusedKernels, fusedKernels } from "../kernels/binding.ts";
 import { scalar, type Tensor, zerosLike } from "../ops.ts";
 import type { RowSums, RowTask } from "./row-losses.ts";
@@ -70,7 +71,21 @@ interface Factors {
 /** The first V logits of `n` rows from row `r`, to address `out`. */
 function product(k: FusedKernels, { hidden, head }: Factors, V: number, r: number, n: number, out: number): void {
   const D = head.shape[1] as number;
-  k.gemm(false, true, n, V, D, 1, k.address(hidden) + 4 * r * D, D, k.address(head), D, 0, out, V);
+  const h = k.address(hidden) + 4 * r * D;
+  const slice = (from: number, count: number, weights: number): void =>
+    k.gemm(false, true, n, count, D, 1, h, D, weights, D, 0, out + 4 * from, V);
+  const half = halfOf(head);
+  // a head in 16 bits is widened a slice of the vocabulary at a time
+  const width = Math.min(V, Math.max(1, Math.floor(SLICE / D)));
+  if (half === undefined) slice(0, V, k.address(head));
+  else
+    k.withScratch(4 * width * D, (weights) => {
+      for (let v = 0; v < V; v += width) {
+        const count = Math.min(width, V - v);
+        widenInto({ ...half, words: half.words.subarray(v * D, (v + count) * D) }, k.buffer(), weights);
+        slice(v, count, weights);
+      }
+    });
 }
 
 /** The kernel writes where a label points: a wrong one must not reach it. */

@@ -1,3 +1,5 @@
+import { sliceRows } from "../half.ts";
+import { constant } from "../operand.ts";
 import {
   add,
   concat,
@@ -20,6 +22,7 @@ import {
   zeros,
   zerosLike,
 } from "../ops.ts";
+import { linear } from "./linear.ts";
 import type { RowSums, RowTask } from "./row-losses.ts";
 
 /** The body of rowLosses in stock ops. */
@@ -75,7 +78,7 @@ function chunk(task: RowTask, s: Tensor2D, r: number, n: number) {
     const common = Math.min(V, Vt);
     const t =
       "hidden" in teacher
-        ? matMul(slice(teacher.hidden, [r, 0], [n, -1]), slice(teacher.head, [0, 0], [common, -1]), false, true)
+        ? linear(constant(slice(teacher.hidden, [r, 0], [n, -1])), constant(sliceRows(teacher.head, 0, common)))
         : slice(teacher, [r, 0], [n, common]);
     const w = mul(weights, klWeight * temperature);
     const logQ = logSoftmax(mul(slice(s, [0, 0], [n, common]), 1 / temperature));

@@ -1,4 +1,5 @@
 export { withoutNewListeners } from "./listeners.ts";
+export { lookAtMachine, processMemory } from "./machine.ts";
 export { loadTensorflow } from "./native.ts";
 export { gemmNames, needsOwnHeap, openGemm, whyNoGemm } from "./open-gemm.ts";
 export { withSharedMemory } from "./shared-memory.ts";

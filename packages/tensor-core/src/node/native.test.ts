@@ -50,6 +50,8 @@ it("loads tfjs-node once its addon is built, and auto takes it only when it sees
     simd: false,
     fused: false,
     tried: [],
+    memoryLimit: expect.any(Number),
+    advice: expect.any(String),
   });
   await useBackend({ engine: "cpu" });
 });

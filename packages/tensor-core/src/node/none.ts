@@ -34,3 +34,16 @@ export const loadTensorflow: typeof node.loadTensorflow = async () => {
 export const loadWebgpu: typeof node.loadWebgpu = async () => {
   throw refuse('loading engine "webgpu"', 'import "@tensorflow/tfjs-backend-webgpu" before, or use "wasm"');
 };
+
+export const processMemory: typeof node.processMemory = () => undefined;
+
+export const lookAtMachine: typeof node.lookAtMachine = () => {
+  const { navigator } = globalThis as { navigator?: { gpu?: unknown } };
+  return {
+    platform: "browser",
+    threads: defaultThreads(),
+    gpu: navigator?.gpu !== undefined,
+    koffi: false,
+    apt: false,
+  };
+};
