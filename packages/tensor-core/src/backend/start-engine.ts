@@ -3,6 +3,7 @@ import { env, ready, setBackend, engine as tfEngine } from "@tensorflow/tfjs-cor
 import { loadTensorflow, loadWebgpu, withoutNewListeners } from "#node";
 import { attachKernels } from "../kernels/binding.ts";
 import { repairWasmKernels } from "./wasm-kernels.ts";
+import { repairWebgpuKernels } from "./webgpu-kernels.ts";
 
 /** Makes an engine that is registered with tfjs the current one. Throws KD_BACKEND when it does not start. */
 async function start(name: string): Promise<object> {
@@ -43,5 +44,7 @@ export async function startTensorflow({ gpuOnly }: { gpuOnly: boolean }): Promis
 
 export async function startWebgpu(): Promise<object> {
   if (tfEngine().registryFactory.webgpu === undefined) await loadWebgpu();
-  return start("webgpu");
+  const backend = await start("webgpu");
+  repairWebgpuKernels();
+  return backend;
 }

@@ -6,6 +6,7 @@ import { chooseGemm } from "../gemm/choose-gemm.ts";
 import { attachKernels } from "../kernels/binding.ts";
 import { type BackendDescription, describe, type Tried } from "./description.ts";
 import { startCpu, startTensorflow, startWasm, startWebgpu } from "./start-engine.ts";
+import { tensorflowVersion } from "./tensorflow-ops.ts";
 
 /** What {@link useBackend} starts. */
 export interface BackendOptions {
@@ -92,5 +93,6 @@ async function furnish(
       "KD_BACKEND",
       `useBackend: expected engine "wasm" for blas "${blas}", got "${engine}"; leave blas out`,
     );
-  return { engine, gemm: { provider: "engine" }, threads: 1, simd: false, fused: false, tried };
+  const gemm = { provider: "engine", ...tensorflowVersion(backend) } as const;
+  return { engine, gemm, threads: 1, simd: false, fused: false, tried };
 }

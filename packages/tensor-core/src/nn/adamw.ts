@@ -1,4 +1,5 @@
 import { KdError } from "@kd/contract";
+import { tensorflowOps } from "../backend/tensorflow-ops.ts";
 import { fusedKernels } from "../kernels/binding.ts";
 import {
   add,
@@ -15,6 +16,7 @@ import {
   tidy,
   type Variable,
 } from "../ops.ts";
+import { tensorflowAdamW } from "./adamw-tensorflow.ts";
 
 /** Options of {@link adamWStep}; one entry a parameter in each array. */
 export interface AdamWStep {
@@ -37,24 +39,18 @@ export interface AdamWStep {
 }
 
 /** One step of AdamW (arXiv 1711.05101) on all parameters, in PyTorch's order: decay, moments, update. */
-export function adamWStep({
-  params,
-  grads,
-  m,
-  v,
-  lr,
-  beta1,
-  beta2,
-  epsilon,
-  weightDecay,
-  step,
-  gradientScale = 1,
-}: AdamWStep): void {
+export function adamWStep(options: AdamWStep): void {
+  const { params, grads, m, v, lr, beta1, beta2, epsilon, weightDecay, step, gradientScale = 1 } = options;
   if (grads.length !== params.length || m.length !== params.length || v.length !== params.length)
     throw new KdError(
       "KD_SHAPE",
       `adamWStep: ${params.length} parameters need as many gradients and moments, got ${grads.length}, ${m.length}, ${v.length}`,
     );
+  const ops = tensorflowOps();
+  if (ops !== undefined) {
+    tensorflowAdamW(ops, { ...options, gradientScale });
+    return;
+  }
   const k = fusedKernels();
   const correction1 = 1 - beta1 ** step;
   const correction2 = 1 - beta2 ** step;
@@ -107,5 +103,8 @@ export function sumOfSquares(tensors: readonly Tensor[]): Scalar {
     for (const tensor of tensors) total += k.x.sumOfSquares(k.address(tensor), tensor.size);
     return scalar(total);
   }
-  return tidy(() => tensors.reduce((total: Tensor, t) => add(total, sum(square(t))), scalar(0))) as Scalar;
+  const ops = tensorflowOps();
+  const squares = (t: Tensor): Tensor =>
+    ops === undefined ? sum(square(t)) : mul(ops.run("L2Loss", [t], 1)[0] as Tensor, 2); // L2Loss is half of it
+  return tidy(() => tensors.reduce((total: Tensor, t) => add(total, squares(t)), scalar(0))) as Scalar;
 }
