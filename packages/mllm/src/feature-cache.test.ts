@@ -1,4 +1,4 @@
-import { useBackend } from "@kd/tensor-core";
+import { describeBackend, useBackend } from "@kd/tensor-core";
 import { beforeAll, expect, it } from "vitest";
 import { oneEngine, valuesOf } from "../../tensor-core/test/engines.ts";
 import { tinyBatch, tinyConfig, tinyLlava, tinyPixels } from "../test/tiny-llava.ts";
@@ -11,7 +11,11 @@ beforeAll(async () => {
 it("gives the forward pass the same features as the pixels, whatever the chunks", async () => {
   const model = await tinyLlava();
   const whole = await computeFeatures(model, tinyPixels(3));
-  expect((await computeFeatures(model, tinyPixels(3), { chunk: 2 })).data).toEqual(whole.data);
+  const chunked = await computeFeatures(model, tinyPixels(3), { chunk: 2 });
+  // webgpu takes another matrix product for another number of rows
+  if (describeBackend().engine === "webgpu")
+    for (const [i, x] of whole.data.entries()) expect(chunked.data[i]).toBeCloseTo(x, 5);
+  else expect(chunked.data).toEqual(whole.data);
   const cache = createFeatureCache(model.tower);
   cache.add(["a", "b", "c"], whole);
   expect(cache.batch(["c", "a"]).data).toEqual(

@@ -111,8 +111,9 @@ describe.each(engines)("the PyTorch trajectory on %s", (engine) => {
     await useBackend({ engine, blas: false });
   });
 
-  // cpu repeats the portable bodies; two of its runs are enough and keep the suite short
-  const names = Object.keys(runs).filter((name) => engine === "wasm" || ["dft_decay", "dpt_nodecay"].includes(name));
+  // cpu and webgpu have the portable bodies in common; two of their runs are enough and keep the suite short
+  const own = engine === "wasm" || engine === "tensorflow";
+  const names = Object.keys(runs).filter((name) => own || ["dft_decay", "dpt_nodecay"].includes(name));
   it.each(names)("%s: rates, terms, norms and final weights", async (name) => {
     const { stage, peak_lr, weight_decay, warmup_ratio, steps } = runs[name];
     const [student, teacher] = [await load("student_init"), await load("teacher")];

@@ -24,6 +24,7 @@ import {
   tensor,
   tidy,
   useBackend,
+  zeros,
 } from "../index.ts";
 
 interface Case {
@@ -140,6 +141,18 @@ describe.each(engines)("neural operations on %s", (engine) => {
       for (const [i, x] of a.entries()) expect(b[i]).toBeCloseTo(x, 5);
     },
   );
+
+  it("takes no rows, and loses nothing else to it", async () => {
+    const weight = random([5, 4], 1);
+    const kept = mul(weight, 2); // webgpu sends it to the device together with the next
+    const [dx, dw] = grads((x: Tensor, w: Tensor) => sum(linear(x, w as Tensor2D)))([zeros([0, 4]), weight]);
+    expect(dx?.shape).toEqual([0, 4]);
+    expect(await valuesOf(dw as Tensor)).toEqual(new Float32Array(20));
+    const none = tensor([], [0], "int32") as Tensor1D;
+    const same = replaceRows(weight as Tensor2D, none, zeros([0, 4]) as Tensor2D);
+    expect(await valuesOf(same)).toEqual(await valuesOf(weight));
+    expect(await valuesOf(kept)).toEqual((await valuesOf(weight)).map((x) => 2 * x));
+  });
 
   it.each(Object.entries(CASES))("%s frees everything but its results", (_, { shapes, run }) => {
     const inputs = shapes.map((shape, i) => random(shape, i + 1));

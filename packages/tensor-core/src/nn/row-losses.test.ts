@@ -157,7 +157,8 @@ describe.each(engines)("rowLosses on %s", (engine) => {
     );
     expect(() => rowLosses({ student, teacher: random(1, 4, 13) })).toThrow(/rowLosses: teacher/);
     expect(() => rowLosses({ student, temperature: 0 })).toThrow(/temperature/);
-    if (engine === "wasm")
-      expect(() => rowLosses({ student, labels: int32(1, 2, 13, 0, 0) })).toThrow(/label 13 of row 2/);
+    if (engine === "wasm" || engine === "tensorflow")
+      // the others do not look at labels
+      expect(() => rowLosses({ student, labels: int32(1, 2, 13, 0, 0) })).toThrow(/label 13 .*must be below .* 13/);
   });
 });
