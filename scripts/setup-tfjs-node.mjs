@@ -16,11 +16,12 @@ const LIBRARIES = ["cc", "framework"].map((part) => `libtensorflow_${part}.so.2`
 /** Sets it up where it is not; gives back the node_modules folder that NODE_PATH must name. */
 export function setupTfjsNode(kind = "cpu") {
   const { name, wheel } = KINDS[kind];
-  const { compiler, python } = checkMachine();
   const folder = toolsFolder(name, [`@tensorflow/${name}@4.22.0`, "node-api-headers@1.5.0"]);
   const modules = join(folder, "node_modules");
-  const addon = join(modules, "@tensorflow", name, "lib/napi-v8/tfjs_binding.node"); // 8: the newest that the package knows
-  if (!existsSync(addon)) {
+  const home = join(modules, "@tensorflow", name);
+  const addon = join(home, "lib/napi-v8/tfjs_binding.node"); // 8: the newest that the package knows
+  if (![addon, ...LIBRARIES.map((library) => join(home, "deps/lib", library))].every(existsSync)) {
+    const { compiler, python } = checkMachine();
     const tensorflow = fetchTensorflow(folder, wheel, python);
     buildAddon({ modules, name, addon, tensorflow, compiler });
     tryOut(modules, name);

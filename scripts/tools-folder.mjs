@@ -1,15 +1,6 @@
 // Optional packages for tests and benches, in git-ignored folders beside the repository's own packages: a fresh clone does not get them.
 import { spawnSync } from "node:child_process";
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -64,7 +55,7 @@ export function toolsFolder(name, packages) {
   for (const shared of readdirSync(ours)) {
     const copy = join(folder, "node_modules/@tensorflow", shared);
     rmSync(copy, { recursive: true, force: true });
-    symlinkSync(realpathSync(join(ours, shared)), copy, "junction");
+    symlinkSync(join(ours, shared), copy, "junction");
   }
   writeFileSync(stamp, wanted);
   return folder;

@@ -46,6 +46,14 @@ export function adamWStep(options: AdamWStep): void {
       "KD_SHAPE",
       `adamWStep: ${params.length} parameters need as many gradients and moments, got ${grads.length}, ${m.length}, ${v.length}`,
     );
+  for (const [i, { size }] of params.entries()) {
+    const sizes = [grads[i], m[i], v[i]].map((tensor) => tensor?.size);
+    if (sizes.some((other) => other !== size))
+      throw new KdError(
+        "KD_SHAPE",
+        `adamWStep: gradient and moments of parameter ${i} must have its size ${size}, got ${sizes.join(", ")}`,
+      );
+  }
   const ops = tensorflowOps();
   if (ops !== undefined) {
     tensorflowAdamW(ops, { ...options, gradientScale });
