@@ -1,6 +1,7 @@
 import { constant, grads, matMul, memory, type Tensor, type Tensor2D, tensor, tidy, useBackend } from "@kd/tensor-core";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
+import { engines, numberOf, valuesOf } from "../../tensor-core/test/engines.ts";
 import { rdist } from "./index.ts";
 
 interface Case {
@@ -58,23 +59,23 @@ function reference({ student, teacher, lengths }: Case, flavour: string): number
   return grams.reduce((s, [a, b]) => s + distance(a, b), 0) / lengths.length;
 }
 
-const distanceOf = ({ student, teacher, lengths }: Case, more: object = {}): number =>
-  tidy(() => rdist({ student: matrix(student), teacher: matrix(teacher), lengths, ...more }).dataSync()[0] as number);
+const distanceOf = ({ student, teacher, lengths }: Case, more: object = {}): Promise<number> =>
+  numberOf(() => rdist({ student: matrix(student), teacher: matrix(teacher), lengths, ...more }));
 const close = (a: number, b: number, by = 1e-5): void =>
   expect(Math.abs(a - b)).toBeLessThanOrEqual(by * (1 + Math.abs(b)));
 const flavours = fc.constantFrom("per-span" as const, "whole-batch" as const);
 const runs = { numRuns: 40 };
 const same = fc.constant(0);
 
-describe.each(["cpu", "wasm"] as const)("rdist on %s", (engine) => {
+describe.each(engines)("rdist on %s", (engine) => {
   beforeAll(async () => {
     await useBackend({ engine, blas: false });
   });
 
-  it("is the definition in float64, in [0, 2]", () => {
-    fc.assert(
-      fc.property(cases(4), flavours, (given, flavour) => {
-        const got = distanceOf(given, { flavour });
+  it("is the definition in float64, in [0, 2]", async () => {
+    await fc.assert(
+      fc.asyncProperty(cases(4), flavours, async (given, flavour) => {
+        const got = await distanceOf(given, { flavour });
         close(got, reference(given, flavour));
         expect(got).toBeGreaterThan(-1e-5);
         expect(got).toBeLessThan(2 + 1e-5);
@@ -83,14 +84,14 @@ describe.each(["cpu", "wasm"] as const)("rdist on %s", (engine) => {
     );
   });
 
-  it("has the gradient of central differences of the definition", () => {
-    fc.assert(
-      fc.property(cases(2), flavours, (given, flavour) => {
+  it("has the gradient of central differences of the definition", async () => {
+    await fc.assert(
+      fc.asyncProperty(cases(2), flavours, async (given, flavour) => {
         const options = { teacher: matrix(given.teacher), lengths: given.lengths, flavour };
         const [got] = grads((s: Tensor) => rdist({ student: s as Tensor2D, ...options }))([matrix(given.student)]) as [
           Tensor2D,
         ];
-        for (const [r, row] of got.arraySync().entries())
+        for (const [r, row] of (await got.array()).entries())
           for (const [j, x] of row.entries()) {
             const moved = (by: number) => {
               const student = given.student.map((z, i) => (i === r ? z.with(j, (z[j] as number) + by) : z));
@@ -103,17 +104,17 @@ describe.each(["cpu", "wasm"] as const)("rdist on %s", (engine) => {
     );
   });
 
-  it("is zero for equal and for scaled logits, with no gradient along the scale", () => {
-    fc.assert(
-      fc.property(cases(4, same), flavours, fc.constantFrom(0.25, -1, 3), (given, flavour, scale) => {
+  it("is zero for equal and for scaled logits, with no gradient along the scale", async () => {
+    await fc.assert(
+      fc.asyncProperty(cases(4, same), flavours, fc.constantFrom(0.25, -1, 3), async (given, flavour, scale) => {
         const scaled = given.student.map((row) => row.map((x) => x * scale));
-        close(distanceOf({ ...given, teacher: scaled }, { flavour }), 0);
-        if (flavour === "per-span") close(distanceOf({ ...given, student: scaled }), distanceOf(given));
+        close(await distanceOf({ ...given, teacher: scaled }, { flavour }), 0);
+        if (flavour === "per-span") close(await distanceOf({ ...given, student: scaled }), await distanceOf(given));
       }),
       runs,
     );
     expect(
-      distanceOf({
+      await distanceOf({
         student: [
           [1, 0],
           [0, 1],
@@ -127,13 +128,13 @@ describe.each(["cpu", "wasm"] as const)("rdist on %s", (engine) => {
     ).toBeGreaterThan(0.2);
   });
 
-  it("does not see the order of the vocabulary, of spans, or of rows in a span", () => {
-    fc.assert(
-      fc.property(cases(4, same), flavours, (given, flavour) => {
-        const expected = distanceOf(given, { flavour });
+  it("does not see the order of the vocabulary, of spans, or of rows in a span", async () => {
+    await fc.assert(
+      fc.asyncProperty(cases(4, same), flavours, async (given, flavour) => {
+        const expected = await distanceOf(given, { flavour });
         const ids = (rows: number[][]) => rows.map((row) => row.toReversed());
         close(
-          distanceOf({ ...given, student: ids(given.student), teacher: ids(given.teacher) }, { flavour }),
+          await distanceOf({ ...given, student: ids(given.student), teacher: ids(given.teacher) }, { flavour }),
           expected,
         );
         const turned = {
@@ -141,25 +142,25 @@ describe.each(["cpu", "wasm"] as const)("rdist on %s", (engine) => {
           teacher: given.teacher.toReversed(),
           lengths: given.lengths.toReversed(),
         };
-        close(distanceOf(turned, { flavour }), expected);
+        close(await distanceOf(turned, { flavour }), expected);
       }),
       runs,
     );
   });
 
-  it("stays finite for logits of ±1e4 and for zeros, with its gradient", () => {
-    const check = ({ student, teacher, lengths }: Case) => {
+  it("stays finite for logits of ±1e4 and for zeros, with its gradient", async () => {
+    const check = async ({ student, teacher, lengths }: Case) => {
       const options = { teacher: matrix(teacher), lengths };
-      expect(Number.isFinite(distanceOf({ student, teacher, lengths }))).toBe(true);
+      expect(Number.isFinite(await distanceOf({ student, teacher, lengths }))).toBe(true);
       const [got] = grads((s: Tensor) => rdist({ student: s as Tensor2D, ...options }))([matrix(student)]) as [Tensor];
-      expect([...got.dataSync()].every(Number.isFinite)).toBe(true);
+      expect((await valuesOf(got)).every(Number.isFinite)).toBe(true);
     };
-    fc.assert(fc.property(cases(1e4), check), runs);
-    check({ student: [[0, 0]], teacher: [[1, 2]], lengths: [1] });
-    check({ student: [[1, 2]], teacher: [[0, 0]], lengths: [1] });
+    await fc.assert(fc.asyncProperty(cases(1e4), check), runs);
+    await check({ student: [[0, 0]], teacher: [[1, 2]], lengths: [1] });
+    await check({ student: [[1, 2]], teacher: [[0, 0]], lengths: [1] });
   });
 
-  it("adds up over micro-batches that share one count", () => {
+  it("adds up over micro-batches that share one count", async () => {
     const given = {
       student: [
         [1, 2],
@@ -173,15 +174,15 @@ describe.each(["cpu", "wasm"] as const)("rdist on %s", (engine) => {
       ],
       lengths: [1, 2],
     };
-    const first = distanceOf(
+    const first = await distanceOf(
       { student: given.student.slice(0, 1), teacher: given.teacher.slice(0, 1), lengths: [1] },
       { count: 2 },
     );
-    const second = distanceOf(
+    const second = await distanceOf(
       { student: given.student.slice(1), teacher: given.teacher.slice(1), lengths: [2] },
       { count: 2 },
     );
-    close(first + second, distanceOf(given));
+    close(first + second, await distanceOf(given));
   });
 
   const z = () =>
@@ -197,19 +198,19 @@ describe.each(["cpu", "wasm"] as const)("rdist on %s", (engine) => {
       [1, 0, 0],
     ]);
 
-  it("is 0 with a zero gradient without spans, and an empty span counts for nothing", () => {
+  it("is 0 with a zero gradient without spans, and an empty span counts for nothing", async () => {
     for (const count of [{}, { count: 0 }, { count: 3 }]) {
       const run = (s: Tensor) =>
         rdist({ student: s as Tensor2D, teacher: other(), rows: new Int32Array(0), lengths: [], ...count });
-      expect(run(z()).dataSync()[0]).toBe(0);
-      expect([...(grads(run)([z()])[0] as Tensor).dataSync()].every((x) => x === 0)).toBe(true);
+      expect(await numberOf(run(z()))).toBe(0);
+      expect((await valuesOf(grads(run)([z()])[0] as Tensor)).every((x) => x === 0)).toBe(true);
     }
     const [student, teacher] = [z(), other()];
-    const plain = rdist({ student, teacher, lengths: [1, 2] }).dataSync()[0] as number;
-    close(rdist({ student, teacher, lengths: [1, 0, 2] }).dataSync()[0] as number, plain);
+    const plain = await numberOf(rdist({ student, teacher, lengths: [1, 2] }));
+    close(await numberOf(rdist({ student, teacher, lengths: [1, 0, 2] })), plain);
   });
 
-  it("reads factors as their product, over the common vocabulary, and leaves a constant head alone", () => {
+  it("reads factors as their product, over the common vocabulary, and leaves a constant head alone", async () => {
     const [hidden, head] = [
       z(),
       matrix([
@@ -222,7 +223,7 @@ describe.each(["cpu", "wasm"] as const)("rdist on %s", (engine) => {
     const dense = rdist({ student: matMul(hidden, head, false, true) as Tensor2D, teacher: other(), lengths: [3] });
     const run = (h: Tensor) =>
       rdist({ student: { hidden: h as Tensor2D, head: constant(head) }, teacher: other(), lengths: [3] });
-    close(run(hidden).dataSync()[0] as number, dense.dataSync()[0] as number);
+    close(await numberOf(run(hidden)), await numberOf(dense));
     expect(grads(run)([hidden])).toHaveLength(1);
   });
 

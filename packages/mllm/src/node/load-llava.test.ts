@@ -5,6 +5,7 @@ import type { WritableTensor } from "@kd/safetensors";
 import { writeSafetensors } from "@kd/safetensors/node";
 import { halfOf, memory, memoryReport, tidy, useBackend } from "@kd/tensor-core";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { oneEngine, valuesOf } from "../../../tensor-core/test/engines.ts";
 import { tinyBatch, tinyLlava } from "../../test/tiny-llava.ts";
 import { generate, type Llava } from "../index.ts";
 import { loadLlava, saveLlava } from "./index.ts";
@@ -12,14 +13,12 @@ import { loadLlava, saveLlava } from "./index.ts";
 let home: string;
 let tensors: [string, WritableTensor][];
 beforeAll(async () => {
-  await useBackend({ engine: "wasm", blas: false });
+  await useBackend({ engine: oneEngine("wasm"), blas: false });
   home = await mkdtemp(join(tmpdir(), "kd-mllm-"));
   const model = await tinyLlava();
   await saveLlava(model, join(home, "good"));
-  tensors = [...model.params].map(([name, t]) => [
-    name,
-    { dtype: "F32", shape: t.shape, data: Float32Array.from(t.dataSync()) },
-  ]);
+  tensors = [];
+  for (const [name, t] of model.params) tensors.push([name, { dtype: "F32", shape: t.shape, data: await valuesOf(t) }]);
 });
 afterAll(() => rm(home, { recursive: true }));
 

@@ -9,6 +9,7 @@ import { type KernelHost, kernelHost } from "../kernels/binding.ts";
 import { type BackendDescription, describe, type StartedBackend, type Tried } from "./description.ts";
 import { startCpu, startTensorflow, startWebgpu } from "./start-engine.ts";
 import { startWasm } from "./start-wasm.ts";
+import { tensorflowVersion } from "./tensorflow-ops.ts";
 
 /** What {@link useBackend} starts. */
 export interface BackendOptions {
@@ -108,5 +109,6 @@ async function furnish(
       "KD_BACKEND",
       `useBackend: expected engine "wasm" for blas "${blas}", got "${engine}"; leave blas out`,
     );
-  return { engine, gemm: { provider: "engine" }, threads: 1, simd: false, fused: false, tried };
+  const gemm = { provider: "engine", ...tensorflowVersion(backend) } as const;
+  return { engine, gemm, threads: 1, simd: false, fused: false, tried };
 }

@@ -89,7 +89,7 @@ function fused(k: FusedKernels, t: Values) {
       );
     }
     if (wants("weight")) {
-      gradient.weight = k.output([n, inputs]);
+      gradient.weight = m > 0 ? k.output([n, inputs]) : k.zeros([n, inputs]); // a product of no rows writes nothing
       k.gemm(
         true,
         false,

@@ -1,22 +1,21 @@
+import { greaterEqual } from "@tensorflow/tfjs-core";
+import { tensorflowOps } from "../backend/tensorflow-ops.ts";
 import { sliceRows } from "../half.ts";
 import { constant } from "../operand.ts";
 import {
   add,
+  cast,
   concat,
-  logSoftmax,
   matMul,
-  max,
+  maximum,
   mul,
-  oneHot,
   ones,
-  pad,
   reshape,
   scalar,
   slice,
-  softmax,
-  sub,
   sum,
   type Tensor,
+  type Tensor1D,
   type Tensor2D,
   tidy,
   zeros,
@@ -24,6 +23,8 @@ import {
 } from "../ops.ts";
 import { linear } from "./linear.ts";
 import type { RowSums, RowTask } from "./row-losses.ts";
+import { portableTerms } from "./row-terms.ts";
+import { tensorflowTerms } from "./row-terms-tensorflow.ts";
 
 /** The body of rowLosses in stock ops. */
 export function portableRowLosses(task: RowTask): RowSums {
@@ -65,14 +66,16 @@ export function portableRowLosses(task: RowTask): RowSums {
 function chunk(task: RowTask, s: Tensor2D, r: number, n: number) {
   const { labels, teacher, rowWeights, temperature, ceWeight, klWeight } = task;
   const { V, Vt } = task.sizes;
+  const ops = tensorflowOps();
+  const terms = ops === undefined ? portableTerms : tensorflowTerms(ops);
   const weights = rowWeights ? reshape(slice(rowWeights, r, n), [n, 1]) : ones([n, 1]);
-  let [ce, kl, gradient]: [Tensor, Tensor, Tensor] = [scalar(0), scalar(0), zeros([n, V])];
+  let [ce, kl, gradient]: [Tensor, Tensor, Tensor | undefined] = [scalar(0), scalar(0), undefined];
   if (labels) {
-    const w = mul(weights, ceWeight);
-    const hot = oneHot(slice(labels, r, n), V); // a row of zeros for a negative label
-    const target = mul(hot, w);
-    ce = sum(mul(sum(mul(logSoftmax(s), hot), 1, true), mul(w, -1)));
-    gradient = sub(mul(softmax(s), mul(w, max(hot, 1, true))), target);
+    const y = slice(labels, r, n);
+    const w = mul(mul(weights, ceWeight), reshape(cast(greaterEqual(y, 0), "float32"), [n, 1])); // 0 for a negative label
+    const term = terms.crossEntropy(s, maximum(y, scalar(0, "int32")) as Tensor1D);
+    ce = sum(mul(term.rows, w));
+    gradient = mul(term.gradient, w);
   }
   if (teacher) {
     const common = Math.min(V, Vt);
@@ -80,19 +83,13 @@ function chunk(task: RowTask, s: Tensor2D, r: number, n: number) {
       "hidden" in teacher
         ? linear(constant(slice(teacher.hidden, [r, 0], [n, -1])), constant(sliceRows(teacher.head, 0, common)))
         : slice(teacher, [r, 0], [n, common]);
+    const scaled = (z: Tensor2D): Tensor2D => (temperature === 1 ? z : mul(z, 1 / temperature));
     const w = mul(weights, klWeight * temperature);
-    const logQ = logSoftmax(mul(slice(s, [0, 0], [n, common]), 1 / temperature));
-    const logP = logSoftmax(mul(t, 1 / temperature));
-    const p = softmax(mul(t, 1 / temperature));
-    kl = mul(sum(mul(sum(mul(p, sub(logP, logQ)), 1, true), w)), temperature);
-    const difference = mul(sub(softmax(mul(slice(s, [0, 0], [n, common]), 1 / temperature)), p), w) as Tensor2D;
-    gradient = add(
-      gradient,
-      pad(difference, [
-        [0, 0],
-        [0, V - common],
-      ]),
-    );
+    const term = terms.divergence(scaled(slice(s, [0, 0], [n, common])), scaled(t as Tensor2D));
+    kl = mul(sum(mul(term.rows, w)), temperature);
+    const narrow = mul(term.gradient, w);
+    const wide = common < V ? concat([narrow, zeros([n, V - common])], 1) : narrow;
+    gradient = gradient === undefined ? wide : add(gradient, wide);
   }
-  return { ce, kl, gradient };
+  return { ce, kl, gradient: gradient ?? zeros([n, V]) };
 }
