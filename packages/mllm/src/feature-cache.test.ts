@@ -1,4 +1,4 @@
-import { describeBackend, useBackend } from "@kd/tensor-core";
+import { useBackend } from "@kd/tensor-core";
 import { beforeAll, expect, it } from "vitest";
 import { oneEngine, valuesOf } from "../../tensor-core/test/engines.ts";
 import { tinyBatch, tinyConfig, tinyLlava, tinyPixels } from "../test/tiny-llava.ts";

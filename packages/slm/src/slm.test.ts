@@ -18,7 +18,7 @@ import {
   variableGrads,
 } from "@kd/tensor-core";
 import { beforeAll, describe, expect, it } from "vitest";
-import { engines, oneEngine, valuesOf } from "../../tensor-core/test/engines.ts";
+import { oneEngine, syncEngines, valuesOf } from "../../tensor-core/test/engines.ts";
 import { embedTokens, greedyDecode, initQwen2, parseQwen2Config, qwen2Forward } from "./index.ts";
 
 const sizes = { vocab_size: 20, hidden_size: 8, intermediate_size: 16, num_hidden_layers: 2, num_attention_heads: 2 };
@@ -83,7 +83,7 @@ it("ends each row before its end token, and frees everything but the prompt", as
   expect(memory().numTensors).toBe(before);
 });
 
-describe.each(["cpu", "wasm"] as const)("gradient checkpointing on %s", (engine) => {
+describe.each(syncEngines)("gradient checkpointing on %s", (engine) => {
   beforeAll(async () => {
     await useBackend({ engine, blas: false });
   });

@@ -5,6 +5,9 @@ export type Engine = Exclude<BackendOptions["engine"], "auto" | undefined>;
 /** Engines of every suite that does not test one engine alone: cpu and wasm, or those that KD_TEST_ENGINES names, as "tensorflow" or "cpu,webgpu". */
 export const engines: readonly Engine[] = (process.env.KD_TEST_ENGINES ?? "cpu,wasm").split(",") as Engine[];
 
+/** For suites that read synchronously, which webgpu cannot: on it they run on wasm. */
+export const syncEngines: readonly Engine[] = engines.includes("webgpu") ? ["wasm"] : engines;
+
 /** For a suite that needs one engine only: the preferred one where it is among them. */
 export const oneEngine = (preferred: Engine): Engine =>
   engines.includes(preferred) ? preferred : (engines[0] as Engine);

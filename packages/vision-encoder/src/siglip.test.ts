@@ -12,7 +12,7 @@ import {
   variableGrads,
 } from "@kd/tensor-core";
 import { beforeAll, describe, expect, it } from "vitest";
-import { engines, numberOf, oneEngine, valuesOf } from "../../tensor-core/test/engines.ts";
+import { engines, numberOf, oneEngine, syncEngines, valuesOf } from "../../tensor-core/test/engines.ts";
 import { initSiglip, parseSiglipConfig, selectFeatures, siglipForward, siglipShapes } from "./index.ts";
 
 const config = parseSiglipConfig({
@@ -74,7 +74,7 @@ describe.each(engines)("siglip on %s", (engine) => {
   });
 });
 
-it.each(["cpu", "wasm"] as const)("on %s a checkpointed tower has the plain one's gradients", async (engine) => {
+it.each(syncEngines)("on %s a checkpointed tower has the plain one's gradients", async (engine) => {
   await useBackend({ engine });
   const params = new Map([...initSiglip(config, createRng(1))].map(([name, t]) => [name, variable(t)]));
   const pixels = picture(2);
