@@ -1,1 +1,2 @@
-export { type RdistOptions, rdist } from "./rdist.ts";
+export { type RdistForm, type RdistOptions, rdist } from "./rdist.ts";
+export { type RelationForm, type SelfCorrelationsOptions, selfCorrelations } from "./self-correlations.ts";

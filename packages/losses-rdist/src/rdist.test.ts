@@ -229,7 +229,7 @@ describe.each(["cpu", "wasm"] as const)("rdist on %s", (engine) => {
   it("names what is wrong", () => {
     const [student, teacher] = [z(), other()];
     expect(() => rdist({ student, teacher, lengths: [2] })).toThrow(/lengths must .* 3 rows, got 2 of 1 spans/);
-    expect(() => rdist({ student, teacher: matrix([[1, 2, 3]]), lengths: [3] })).toThrow(/1 rows, got 3/);
+    expect(() => rdist({ student, teacher: matrix([[1, 2, 3]]), lengths: [3] })).toThrow(/same number of visual tokens, got 3 and 1/);
     expect(() => rdist({ student, teacher, lengths: [3], count: 0 })).toThrow(/count must be above 0 for 1 spans/);
     expect(() => rdist({ student, teacher, lengths: [3], flavour: "flat" as never })).toThrow(/flavour/);
   });
