@@ -1,18 +1,8 @@
-import {
-  concat,
-  div,
-  maximum,
-  mul,
-  sqrt,
-  square,
-  step,
-  sub,
-  sum,
-  type Tensor,
-  type Tensor1D,
-} from "@kd/tensor-core";
+import { concat, div, maximum, mul, sqrt, square, step, sub, sum, type Tensor, type Tensor1D } from "@kd/tensor-core";
 import { matricesOf, spanRuns } from "./span-runs.ts";
-import { TINY } from "./tiny.ts";
+
+/** A matrix of less than this squared length has no direction. */
+const TINY = 1e-30;
 
 /** 1 − cosine of two sides' matrices: one number a span, or one of all spans' matrices as one vector. There is at least one span. */
 export function gramDistances(

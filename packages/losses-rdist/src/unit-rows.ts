@@ -1,6 +1,8 @@
 import { concat, eye, maximum, mul, reshape, rsqrt, sum, type Tensor, type Tensor1D } from "@kd/tensor-core";
 import { matricesOf, spanRuns } from "./span-runs.ts";
-import { TINY } from "./tiny.ts";
+
+/** A squared length at least: of a row of zeros, and its power −1.5 in the gradient, within float32. */
+const TINY = 1e-20;
 
 /** Gram matrices as of rows of length 1: each entry is the cosine of its two rows. */
 export function unitRows(grams: Tensor1D, lengths: readonly number[]): Tensor1D {

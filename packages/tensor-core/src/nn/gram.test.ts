@@ -66,24 +66,29 @@ describe.each(["cpu", "wasm"] as const)("spanGrams on %s", (engine) => {
     [3, 4100, 11, true],
     [9, 7, 4, false],
     [9, 7, 4, true],
-  ])("gives %i rows through a head [%i, %i] the value and gradients of dense logits (centred: %s)", (n, v, d, centre) => {
-    const centred = { centreVocabulary: centre };
-    const [hidden, head] = [random(1, n, d), add(mul(random(2, v, d), v ** -0.5), 0.01) as Tensor2D];
-    const lengths = [2, n - 2];
-    const probe = random(3, 4 + (n - 2) ** 2);
-    const logits = matMul(hidden, head, false, true) as Tensor2D;
-    close(spanGrams({ hidden, head }, lengths, centred), spanGrams(logits, lengths, centred));
-    const [dense] = grads((z: Tensor) => sum(mul(spanGrams(z as Tensor2D, lengths, centred), probe)))([logits]) as [Tensor2D];
-    const [dHidden, dHead] = grads((h: Tensor, w: Tensor) =>
-      sum(mul(spanGrams({ hidden: h as Tensor2D, head: w as Tensor2D }, lengths, centred), probe)),
-    )([hidden, head]) as [Tensor, Tensor];
-    close(dHidden, matMul(dense, head));
-    close(dHead, matMul(dense, hidden, true, false));
-    const frozen = grads((h: Tensor) =>
-      sum(mul(spanGrams({ hidden: h as Tensor2D, head: constant(head) }, lengths, centred), probe)),
-    );
-    close(frozen([hidden])[0] as Tensor, dHidden);
-  });
+  ])(
+    "gives %i rows through a head [%i, %i] the value and gradients of dense logits (centred: %s)",
+    (n, v, d, centre) => {
+      const centred = { centreVocabulary: centre };
+      const [hidden, head] = [random(1, n, d), add(mul(random(2, v, d), v ** -0.5), 0.01) as Tensor2D];
+      const lengths = [2, n - 2];
+      const probe = random(3, 4 + (n - 2) ** 2);
+      const logits = matMul(hidden, head, false, true) as Tensor2D;
+      close(spanGrams({ hidden, head }, lengths, centred), spanGrams(logits, lengths, centred));
+      const [dense] = grads((z: Tensor) => sum(mul(spanGrams(z as Tensor2D, lengths, centred), probe)))([logits]) as [
+        Tensor2D,
+      ];
+      const [dHidden, dHead] = grads((h: Tensor, w: Tensor) =>
+        sum(mul(spanGrams({ hidden: h as Tensor2D, head: w as Tensor2D }, lengths, centred), probe)),
+      )([hidden, head]) as [Tensor, Tensor];
+      close(dHidden, matMul(dense, head));
+      close(dHead, matMul(dense, hidden, true, false));
+      const frozen = grads((h: Tensor) =>
+        sum(mul(spanGrams({ hidden: h as Tensor2D, head: constant(head) }, lengths, centred), probe)),
+      );
+      close(frozen([hidden])[0] as Tensor, dHidden);
+    },
+  );
 
   it.each([false, true])("has the gradient of central differences (centred: %s)", (centreVocabulary) => {
     const [z, probe] = [random(1, 4, 3), random(2, 10)];
