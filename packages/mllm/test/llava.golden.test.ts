@@ -97,7 +97,13 @@ describe.each(["cpu", "wasm"] as const)("LLaVA on %s", (engine) => {
     const stored = (key: string): StoredTensor => expected.get(key) ?? expect.fail(`no ${key}`);
     const batch = goldenBatch(expected);
     tidy(() => {
-      const { hidden } = model.forward(batch);
+      const layers = model.config.text_config.num_hidden_layers;
+      const { hidden, hiddenStates, attentions } = model.forward(batch, { hiddenStates: [layers], attentions: [0] });
+      expect(hiddenStates?.[0]?.dataSync()).toEqual(hidden.dataSync());
+      const [size, length] = batch.shape;
+      expect(attentions?.map(({ shape }) => shape)).toEqual([
+        [size, model.config.text_config.num_attention_heads, length, length],
+      ]);
       expect(relativeError(hidden, stored("last_hidden_state"), batch.attentionMask)).toBeLessThan(1e-5);
       expect(relativeError(linear(hidden, model.head), stored("logits"), batch.attentionMask)).toBeLessThan(1e-5);
     });
