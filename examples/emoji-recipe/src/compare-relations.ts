@@ -12,20 +12,26 @@ import { seedFolder } from "./recipe/summary.ts";
 import { type ChainResult, trainChains } from "./recipe/train-chains.ts";
 import { main } from "./train/main.ts";
 import { readMetrics } from "./train/metrics-file.ts";
-import { parseOptions, wholeNumber } from "./train/options.ts";
+import { parseOptions, UsageError, wholeNumber } from "./train/options.ts";
 
-const USAGE = `node examples/emoji-recipe/dist/compare-relations.js [--seeds N] [--only TEXT]
+const USAGE = `node examples/emoji-recipe/dist/compare-relations.js [--seeds N] [--gamma N] [--only TEXT]
 
   --seeds N     1 by default
+  --gamma N     RDist's weight but in the paper's own row; 5 by default
   --only TEXT   rows whose name has this text alone, and the control`;
 
 const FOLDER = fileURLToPath(new URL("../../../runs/relations", import.meta.url));
-/** γ was fixed beforehand: the paper's for the paper's form, 5 for all others, as in the study in PyTorch. */
 const ALONE = ["raw", "normalised", "centred", "centred-normalised", "double-centred", "hidden", "hidden-centred"];
 const WITH_KL = ["centred", "double-centred", "hidden-centred"];
 
 await main(async () => {
-  const { seeds = "1", only = "" } = parseOptions(USAGE, { strings: ["seeds", "only"], flags: [] });
+  const {
+    seeds = "1",
+    only = "",
+    gamma = "5",
+  } = parseOptions(USAGE, { strings: ["seeds", "gamma", "only"], flags: [] });
+  const weight = Number(gamma);
+  if (!(weight >= 0)) throw new UsageError(`--gamma: expected a number of at least 0, got "${gamma}"`);
   await useBackend({ engine: "wasm", threads: 1 });
   const materials = await openMaterials({ everyNth: 1 });
   const distilled = (name: string, form: string, gamma: number, kl: boolean): Chain => {
@@ -34,10 +40,10 @@ await main(async () => {
   };
   const all = [
     chainOf("PT-SFT-SFT", FULL_BUDGET),
-    ...ALONE.map((form) => distilled(`${form}, γ 5`, form, 5, false)),
+    ...ALONE.map((form) => distilled(`${form}, γ ${weight}`, form, weight, false)),
     distilled("both KLs", "raw", 0, true),
     distilled("both KLs, raw, γ 0.5", "raw", 0.5, true),
-    ...WITH_KL.map((form) => distilled(`both KLs, ${form}, γ 5`, form, 5, true)),
+    ...WITH_KL.map((form) => distilled(`both KLs, ${form}, γ ${weight}`, form, weight, true)),
   ];
   const chains = all.filter(({ name }, i) => i === 0 || name.includes(only));
   const numbers = Array.from({ length: wholeNumber("seeds", seeds) }, (_, i) => i + 1);

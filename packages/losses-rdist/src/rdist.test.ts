@@ -276,7 +276,7 @@ describe.each(["cpu", "wasm"] as const)("rdist on %s", (engine) => {
     expect(() => rdist({ student, teacher, lengths: [2] })).toThrow(/lengths must .* 3 rows, got 2 of 1 spans/);
     expect(() => rdist({ student, teacher, lengths: [4, -1] })).toThrow(/lengths must be whole/);
     expect(() => rdist({ student, teacher: tensorOfRows([[1, 2, 3]]), lengths: [3] })).toThrow(
-      /same number of visual tokens, got 3 and 1; let/,
+      /same number of tokens, got 3 and 1 rows; let/,
     );
     expect(() => rdist({ student, teacher: { grams }, lengths: [1, 2] })).toThrow(
       /teacher.grams must be \[5\], n² of every span, got \[9\]/,

@@ -1,19 +1,19 @@
 import { KdError } from "@kd/contract";
 import {
-  constant,
   div,
   type LogitRows,
-  mul,
   type Scalar,
   type StudentRows,
-  scalar,
   sum,
   type Tensor1D,
   tidy,
+  withoutGradient,
 } from "@kd/tensor-core";
-import { firstIds, vocabularyOf } from "./first-ids.ts";
+import { firstIds } from "./first-ids.ts";
 import { gramDistances } from "./gram-distance.ts";
-import { oneOf, type RelationForm, rowCount, selfCorrelations } from "./self-correlations.ts";
+import { nothing } from "./row-mean.ts";
+import { oneOf, type RelationForm, selfCorrelations } from "./self-correlations.ts";
+import { assertSameRows, frozen, vocabularyOf } from "./sides.ts";
 
 /** Which relation {@link rdist} distils, as data: a stage's preset can hold it. */
 export interface RdistForm extends RelationForm {
@@ -66,28 +66,16 @@ export function rdist(options: RdistOptions): Scalar {
     const common = cut ? Math.min(vocabularyOf(form.student), vocabularyOf(teacher)) : 0;
     const read = (from: StudentRows): Tensor1D =>
       selfCorrelations({ ...form, ...(rows ? { rows } : {}), lengths, from: cut ? firstIds(from, common) : from });
-    if (!("grams" in teacher) && rows === undefined) assertSameTokens(form.student, teacher);
+    if (!("grams" in teacher) && rows === undefined) assertSameRows("rdist", form.student, teacher);
     const ours = read(form.student);
-    const theirs = "grams" in teacher ? teacher.grams : read(frozen(teacher));
+    const theirs = "grams" in teacher ? teacher.grams : withoutGradient(() => read(frozen(teacher)));
     if (theirs.size !== ours.size)
       throw new KdError(
         "KD_SHAPE",
         `rdist: teacher.grams must be [${ours.size}], n² of every span, got [${theirs.shape.join(", ")}]; make it of the same spans`,
       );
-    if (spans === 0) return mul(scalar(0), sum(ours)) as Scalar; // still a function of the student: its gradient is 0, not missing
+    if (spans === 0) return nothing(ours);
     const distances = gramDistances(ours, theirs, { lengths, together: flavour === "whole-batch" });
     return div(sum(distances), share) as Scalar;
   });
-}
-
-const frozen = (rows: LogitRows): StudentRows =>
-  "hidden" in rows ? { hidden: constant(rows.hidden), head: constant(rows.head) } : constant(rows);
-
-function assertSameTokens(student: StudentRows, teacher: LogitRows): void {
-  const [ours, theirs] = [rowCount(student), rowCount(teacher)];
-  if (ours !== theirs)
-    throw new KdError(
-      "KD_SHAPE",
-      `rdist: student and teacher must have the same number of visual tokens, got ${ours} and ${theirs}; let both see a picture in the same patches`,
-    );
 }

@@ -1,6 +1,7 @@
 import { KdError } from "@kd/contract";
-import { type StudentRows, selectRows, spanGrams, type Tensor1D, tensorOf, tidy } from "@kd/tensor-core";
+import { type StudentRows, selectRows, spanGrams, type Tensor1D, tidy } from "@kd/tensor-core";
 import { centreTokens } from "./centre-tokens.ts";
+import { rowCount } from "./sides.ts";
 import { assertLengths } from "./span-runs.ts";
 import { unitRows as toUnitRows } from "./unit-rows.ts";
 
@@ -48,10 +49,6 @@ export function selfCorrelations(options: SelfCorrelationsOptions): Tensor1D {
     return unitRows ? toUnitRows(grams, lengths) : grams;
   });
 }
-
-/** N of `[N, V]` or of factors. */
-export const rowCount = (rows: StudentRows): number =>
-  tensorOf("hidden" in rows ? rows.hidden : rows).shape[0] as number;
 
 /** @throws KdError `KD_CONFIG` for a value that is none of those. */
 export function oneOf(name: string, value: string, allowed: readonly string[]): void {

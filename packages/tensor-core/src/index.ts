@@ -26,3 +26,4 @@ export * from "./ops.ts";
 export { createRng, type Rng, rngFromState } from "./rng.ts";
 export { type RunLayer, runLayer } from "./run-layer.ts";
 export { assertShapes } from "./shape.ts";
+export { withoutGradient } from "./without-gradient.ts";

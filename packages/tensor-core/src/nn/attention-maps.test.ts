@@ -15,7 +15,7 @@ import {
   useBackend,
 } from "../index.ts";
 
-const random = (seed: number, ...shape: number[]): Tensor4D =>
+const random = (seed: number, ...shape: [number, number, number, number]): Tensor4D =>
   tensor(Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, createRng(seed).normal), shape) as Tensor4D;
 const [B, T, H, KV, D] = [2, 4, 4, 2, 3];
 
