@@ -53,7 +53,7 @@ export const forms: fc.Arbitrary<Required<RdistForm>> = fc.record({
 
 export const tensorOfRows = (rows: Rows): Tensor2D =>
   tensor(rows.flat(), [rows.length, rows[0]?.length ?? 0], "float32") as Tensor2D;
-export const dot = (a: readonly number[], b: readonly number[]): number =>
+const dot = (a: readonly number[], b: readonly number[]): number =>
   a.reduce((sum, x, i) => sum + x * (b[i] as number), 0);
 export const logitsOf = ({ hidden, head }: Side): number[][] => hidden.map((h) => head.map((w) => dot(h, w)));
 
