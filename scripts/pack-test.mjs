@@ -2,33 +2,16 @@
 // it needs. There every entry is imported in plain Node and one loss is checked by number.
 // Needs a build first: node scripts/bootstrap.mjs --build node scripts/pack-test.mjs
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
+import { emptyProject, packAll } from "./pack.mjs";
 
-const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const work = mkdtempSync(join(tmpdir(), "kd-pack-"));
-const run = (command, args, cwd) => execFileSync(command, args, { cwd, stdio: ["ignore", "inherit", "inherit"] });
-
-function pack(folder) {
-  const path = join(root, "packages", folder);
-  const manifest = JSON.parse(readFileSync(join(path, "package.json"), "utf8"));
-  if (manifest.private) return [];
-  const packed = execFileSync("pnpm", ["pack", "--json", "--pack-destination", work], { cwd: path, encoding: "utf8" });
-  const entries = Object.keys(manifest.exports)
-    .filter((entry) => !entry.endsWith(".json"))
-    .map((entry) => manifest.name + entry.slice(1)); // "./node" → "@kd/name/node"
-  return [{ manifest, entries, tarball: JSON.parse(packed).filename }];
-}
 
 /** An empty project with these packages alone, in which the script runs. */
 function tryOut(name, packages, script) {
-  const project = join(work, name);
-  mkdirSync(project);
-  writeFileSync(join(project, "package.json"), '{ "private": true, "type": "module" }\n');
-  const install = ["install", "--no-audit", "--no-fund", "--loglevel=error", "@tensorflow/tfjs-core@4.22.0"];
-  run("npm", [...install, ...packages.map(({ tarball }) => tarball)], project);
+  const project = emptyProject(join(work, name), packages, ["@tensorflow/tfjs-core@4.22.0"]);
   const imports = packages.flatMap(({ entries }) => entries);
   writeFileSync(
     join(project, "check.mjs"),
@@ -39,7 +22,7 @@ function tryOut(name, packages, script) {
 }
 ${script}`,
   );
-  run(process.execPath, ["check.mjs"], project);
+  execFileSync(process.execPath, ["check.mjs"], { cwd: project, stdio: ["ignore", "inherit", "inherit"] });
   console.log(`pack-test: ${name}: ${packages.length} packages installed, ${imports.length} entries imported`);
 }
 
@@ -65,7 +48,7 @@ console.log("forwardKl: " + got);
 `;
 
 try {
-  const all = readdirSync(join(root, "packages")).flatMap(pack);
+  const all = packAll(work);
   tryOut("all", all, lossByNumber);
   tryOut("one-loss", [...withSiblings(all, "@kd/losses-mdist")], lossByNumber);
 } catch (error) {

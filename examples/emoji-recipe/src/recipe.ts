@@ -6,11 +6,13 @@ import { availableParallelism } from "node:os";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { KdError } from "@kd/contract";
+import type { DistillWeights } from "@kd/stages";
 import { useBackend } from "@kd/tensor-core";
 import { evaluateCells } from "./recipe/evaluate-cells.ts";
 import { blindFloor, majorityFloor } from "./recipe/floors.ts";
 import { readJson, writeJson } from "./recipe/json-file.ts";
 import { openMaterials } from "./recipe/materials.ts";
+import { RELATION_FORMS, relationWeights } from "./recipe/relation-forms.ts";
 import { runJobs } from "./recipe/run-jobs.ts";
 import { saveStudent, trainedModel } from "./recipe/save-student.ts";
 import {
@@ -33,7 +35,7 @@ import { parseOptions, UsageError, wholeNumber } from "./train/options.ts";
 import { duration } from "./train/progress.ts";
 
 const USAGE = `npm run recipe -- [--name NAME] [--seeds N] [--schemes all] [--quick] [--last-steps N] [--no-blas]
-                      [--resume | --overwrite]
+                      [--rdist FORM] [--gamma N] [--no-kl] [--resume | --overwrite]
 
   --name NAME     folder under runs/; the date and time by default
   --seeds N       repeat with N seeds and report mean ± deviation; 1 by default
@@ -41,6 +43,9 @@ const USAGE = `npm run recipe -- [--name NAME] [--seeds N] [--schemes all] [--qu
   --quick         a taste of a minute, labelled as such
   --last-steps N  steps of the third stage; 600 by default
   --no-blas       use no system BLAS even where there is one
+  --rdist FORM    relation that distils: ${Object.keys(RELATION_FORMS).join(", ")}; raw by default
+  --gamma N       its weight; 0.5, the paper's, by default
+  --no-kl         distil the relation alone
   --resume        go on with runs/NAME
   --overwrite     start runs/NAME again`;
 
@@ -49,11 +54,12 @@ const RUNS = fileURLToPath(new URL("../../../runs", import.meta.url));
 await main(async () => {
   const started = performance.now();
   const options = parseOptions(USAGE, {
-    strings: ["name", "seeds", "schemes", "last-steps"],
-    flags: ["quick", "no-blas", "resume", "overwrite"],
+    strings: ["name", "seeds", "schemes", "last-steps", "rdist", "gamma"],
+    flags: ["quick", "no-blas", "no-kl", "resume", "overwrite"],
   });
   if (options.schemes !== undefined && options.schemes !== "all")
     throw new UsageError(`--schemes: expected "all", got "${options.schemes}"\n\n${USAGE}`);
+  const weights = distillWeights(options);
   const name = options.name ?? new Date().toISOString().slice(0, 19).replace("T", "-").replaceAll(":", "");
   if (!/^[\w.-]+$/.test(name) || name.startsWith("."))
     throw new UsageError(`--name: expected letters, digits, "-", "_" and ".", got "${name}"`);
@@ -62,7 +68,7 @@ await main(async () => {
   const everything = options.schemes === "all";
   const basic = options.quick ? QUICK_BUDGET : FULL_BUDGET;
   const budget = { ...basic, third: wholeNumber("last-steps", options["last-steps"] ?? String(basic.third)) };
-  const chains = (everything ? ALL_SCHEMES : [CONTROL, STUDENT]).map((scheme) => chainOf(scheme, budget));
+  const chains = (everything ? ALL_SCHEMES : [CONTROL, STUDENT]).map((scheme) => chainOf(scheme, budget, weights));
   const config = { seeds: seeds.length, chains, budget, quick: options.quick };
   await openRun(folder, { config, resume: options.resume, overwrite: options.overwrite });
   await writeFile(join(folder, "command.txt"), `npm run recipe -- ${process.argv.slice(2).join(" ")}\n`);
@@ -146,6 +152,22 @@ async function equalCpuSteps(folder: string, seeds: readonly number[], budget: B
   const student = (await mean("dpt")) + (await mean("dpt-sft")) + (await mean("dpt-sft-dft"));
   const left = student - (await mean("pt")) - (await mean("pt-sft"));
   return Math.max(1, Math.round((budget.third * left) / (await mean("pt-sft-sft"))));
+}
+
+/** Undefined for the paper's. */
+function distillWeights(options: {
+  readonly rdist?: string;
+  readonly gamma?: string;
+  readonly "no-kl": boolean;
+}): DistillWeights | undefined {
+  const { rdist = "raw", gamma = "0.5", "no-kl": noKl } = options;
+  if (options.rdist === undefined && options.gamma === undefined && !noKl) return undefined;
+  if (!Object.hasOwn(RELATION_FORMS, rdist))
+    throw new UsageError(
+      `--rdist: expected one of ${Object.keys(RELATION_FORMS).join(", ")}, got "${rdist}"\n\n${USAGE}`,
+    );
+  if (!(Number(gamma) >= 0)) throw new UsageError(`--gamma: expected a number of at least 0, got "${gamma}"`);
+  return relationWeights(rdist, Number(gamma), { kl: !noKl });
 }
 
 interface OpenRun {

@@ -1,9 +1,5 @@
-import { constant, type Operand, type StudentRows, slice, sliceRows, type Tensor2D, tensorOf } from "@kd/tensor-core";
-
-/** How many ids a row of logits has. */
-export function vocabularyOf(rows: StudentRows): number {
-  return ("hidden" in rows ? tensorOf(rows.head).shape[0] : tensorOf(rows).shape[1]) as number;
-}
+import { constant, type Operand, type StudentRows, slice, sliceRows, type Tensor2D } from "@kd/tensor-core";
+import { vocabularyOf } from "./sides.ts";
 
 /** The logits of the first `count` ids only; a constant stays constant. */
 export function firstIds<T extends StudentRows>(rows: T, count: number): T {

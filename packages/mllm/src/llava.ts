@@ -1,7 +1,8 @@
 import type { TokenBatch } from "@kd/contract";
-import { headName, qwen2Forward } from "@kd/slm";
+import { headName, qwen2Outputs } from "@kd/slm";
 import {
   type ForwardOptions,
+  type ForwardOutput,
   type Params,
   type Tensor2D,
   tensor2d,
@@ -38,17 +39,14 @@ export async function createLlava({ config, params, processor = "" }: CreateLlav
     projector: names.filter((name) => name.startsWith(PROJECTOR)),
     slm: names.filter((name) => name.startsWith("language_model.")),
   };
-  const forward = (batch: TokenBatch, { trainable, gradientCheckpointing = false }: ForwardOptions = {}) => {
-    const options = { gradientCheckpointing, ...(trainable === undefined ? {} : { trainable }) };
-    const hidden = tidy(() => {
+  const forward = (batch: TokenBatch, { training: _, rng: __, ...options }: ForwardOptions = {}): ForwardOutput =>
+    tidy(() => {
       const embeddings = embedInputs({ config, params, tower, batch, ...options });
       const mask = padsRight(batch)
         ? {}
         : { keyMask: tensor2d(Float32Array.from(batch.attentionMask), [...batch.shape]) };
-      return qwen2Forward({ config: config.text_config, params, embeddings, ...mask, ...options });
-    });
-    return { hidden };
-  };
+      return qwen2Outputs({ config: config.text_config, params, embeddings, ...mask, ...options }) as never;
+    }) as unknown as ForwardOutput;
   return { config, params, groups, tower, head: params.get(headName(config.text_config)) as Tensor2D, forward };
 }
 

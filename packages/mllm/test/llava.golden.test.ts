@@ -97,7 +97,13 @@ describe.each(engines)("LLaVA on %s", (engine) => {
     const stored = (key: string): StoredTensor => expected.get(key) ?? expect.fail(`no ${key}`);
     const batch = await goldenBatch(expected);
     await tidyAsync(async () => {
-      const { hidden } = model.forward(batch);
+      const layers = model.config.text_config.num_hidden_layers;
+      const { hidden, hiddenStates, attentions } = model.forward(batch, { hiddenStates: [layers], attentions: [0] });
+      expect(await valuesOf(hiddenStates?.[0] as Tensor)).toEqual(await valuesOf(hidden));
+      const [size, length] = batch.shape;
+      expect(attentions?.map(({ shape }) => shape)).toEqual([
+        [size, model.config.text_config.num_attention_heads, length, length],
+      ]);
       expect(await relativeError(hidden, stored("last_hidden_state"), batch.attentionMask)).toBeLessThan(1e-5);
       expect(await relativeError(linear(hidden, model.head), stored("logits"), batch.attentionMask)).toBeLessThan(1e-5);
     });

@@ -1,19 +1,23 @@
+import { KdError } from "@kd/contract";
 import {
   assertShapes,
   constant,
+  type ForwardOutput,
   operand,
   type Params,
   rmsNorm,
   ropeTables,
   runLayer,
+  type Tensor,
   type Tensor1D,
   type Tensor2D,
   type Tensor3D,
+  type Tensor4D,
   tidy,
 } from "@kd/tensor-core";
 import type { KeyValueCache } from "./cache.ts";
 import type { Qwen2Config } from "./config.ts";
-import { qwen2Layer } from "./layer.ts";
+import { type LayerContext, type LayerOperands, qwen2AttentionMaps, qwen2Layer } from "./layer.ts";
 import { LLAVA_PREFIX } from "./names.ts";
 
 /** Options of {@link qwen2Forward}. */
@@ -37,8 +41,10 @@ export interface Qwen2Forward {
    * @defaultValue false
    */
   readonly gradientCheckpointing?: boolean;
-  /** Return what enters layer i instead (Hugging Face's `hidden_states[i]`). @defaultValue after the last norm */
-  readonly layer?: number;
+  /** Layers whose input is returned, too (Hugging Face's `hidden_states[i]`); the number of layers: after the last norm. @defaultValue none */
+  readonly hiddenStates?: readonly number[];
+  /** Layers whose attention maps are returned, too (Hugging Face's `attentions[i]`). Not with a cache. @defaultValue none */
+  readonly attentions?: readonly number[];
 }
 
 /**
@@ -46,10 +52,21 @@ export interface Qwen2Forward {
  *
  * @throws KdError `KD_SHAPE` for other embeddings, `KD_WEIGHTS` for a missing parameter.
  */
-export function qwen2Forward(options: Qwen2Forward): Tensor3D {
-  const { config, params, embeddings, keyMask, trainable, prefix = LLAVA_PREFIX, cache, layer } = options;
+export const qwen2Forward = (options: Qwen2Forward): Tensor3D => qwen2Outputs(options).hidden;
+
+/**
+ * The same with whatever else is asked for, all of it the caller's to dispose.
+ *
+ * @throws KdError as {@link qwen2Forward}; `KD_CONFIG` for a layer that there is not.
+ */
+export function qwen2Outputs(options: Qwen2Forward): ForwardOutput {
+  const { config, params, embeddings, keyMask, trainable, prefix = LLAVA_PREFIX, cache } = options;
+  const { hiddenStates, attentions } = options;
+  const layers = config.num_hidden_layers;
   const gradientCheckpointing = options.gradientCheckpointing === true && cache === undefined;
   assertShapes("qwen2Forward", { embeddings: [embeddings, `B T ${config.hidden_size}`] });
+  assertLayers("hiddenStates", hiddenStates, layers + 1);
+  assertLayers("attentions", attentions, layers);
   return tidy(() => {
     const length = embeddings.shape[1];
     const start = cache?.length ?? 0;
@@ -63,23 +80,39 @@ export function qwen2Forward(options: Qwen2Forward): Tensor3D {
       sin: constant(sin),
       ...(keyMask === undefined ? {} : { keyMask: constant(keyMask) }),
     };
+    const entered = new Map<number, Tensor3D>();
+    const maps = new Map<number, Tensor4D>();
     let x = embeddings;
-    for (let index = 0; index < (layer ?? config.num_hidden_layers); index++) {
+    for (let index = 0; index < layers; index++) {
       const weights = { params, prefix: `${prefix}model.layers.${index}.`, trainable };
-      const y = runLayer({ ...weights, operands: { x, ...shared }, gradientCheckpointing }, (given, find) =>
-        qwen2Layer(given, {
-          config,
-          index,
-          find: (name) => (name.endsWith(".bias") && !params.has(weights.prefix + name) ? undefined : find(name)),
-          ...(cache === undefined ? {} : { cache }),
-        }),
-      );
+      const run = <T extends Tensor>(part: (operands: LayerOperands, context: LayerContext) => T): T =>
+        runLayer({ ...weights, operands: { x, ...shared }, gradientCheckpointing }, (given, find) =>
+          part(given, {
+            config,
+            index,
+            find: (name) => (name.endsWith(".bias") && !params.has(weights.prefix + name) ? undefined : find(name)),
+            ...(cache === undefined ? {} : { cache }),
+          }),
+        ) as T;
+      if (hiddenStates?.includes(index)) entered.set(index, x.clone());
+      if (attentions?.includes(index)) maps.set(index, run(qwen2AttentionMaps));
+      const y = run(qwen2Layer);
       if (x !== embeddings) x.dispose(); // a tape has references of its own
-      x = y as Tensor3D;
+      x = y;
     }
     if (cache !== undefined) cache.length += length;
-    if (layer !== undefined) return x.clone();
     const norm = operand<Tensor1D>(params, `${prefix}model.norm.weight`, trainable);
-    return rmsNorm(x, norm, { epsilon: config.rms_norm_eps }) as Tensor3D;
+    const hidden = rmsNorm(x, norm, { epsilon: config.rms_norm_eps }) as Tensor3D;
+    return {
+      hidden,
+      ...(hiddenStates ? { hiddenStates: hiddenStates.map((i) => entered.get(i) ?? hidden.clone()) } : {}),
+      ...(attentions ? { attentions: attentions.map((i) => maps.get(i) as Tensor4D) } : {}),
+    };
   });
+}
+
+function assertLayers(name: string, asked: readonly number[] = [], count: number): void {
+  const wrong = asked.find((i) => !(Number.isInteger(i) && i >= 0 && i < count));
+  if (wrong !== undefined)
+    throw new KdError("KD_CONFIG", `qwen2Forward: ${name} must be layers in 0…${count - 1}, got ${wrong}`);
 }

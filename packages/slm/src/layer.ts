@@ -1,5 +1,6 @@
 import {
   attention,
+  attentionMaps,
   concat,
   keep,
   linear,
@@ -37,30 +38,52 @@ export interface LayerContext {
 }
 
 /** One decoder layer, `[B, T, D]` to `[B, T, D]`. */
-export function qwen2Layer(operands: LayerOperands, { config, index, find, cache }: LayerContext): Tensor3D {
+export function qwen2Layer(operands: LayerOperands, context: LayerContext): Tensor3D {
   const x = tensorOf(operands.x) as Tensor3D;
-  const tables = { cos: tensorOf(operands.cos) as Tensor2D, sin: tensorOf(operands.sin) as Tensor2D };
-  const masked = operands.keyMask === undefined ? {} : { keyMask: tensorOf(operands.keyMask) as Tensor2D };
-  const { num_attention_heads: heads, num_key_value_heads: keyHeads, hidden_size: width } = config;
-  const [batch, length] = x.shape;
-  const weight = (name: string) => find(`${name}.weight`) as Operand<Tensor2D>;
-  const norm = (t: Tensor, name: string) =>
-    rmsNorm(t, find(`${name}.weight`) as Operand<Tensor1D>, { epsilon: config.rms_norm_eps });
-  const project = (t: Tensor, name: string) => linear(t, weight(name), find(`${name}.bias`) as Operand<Tensor1D>);
-  const split = (t: Tensor, count: number) => view(t, [batch, length, count, width / heads]) as Tensor4D;
-
-  const h = norm(x, "input_layernorm");
-  const query = rope(split(project(h, "self_attn.q_proj"), heads), tables);
-  const key = rope(split(project(h, "self_attn.k_proj"), keyHeads), tables);
-  const value = split(project(h, "self_attn.v_proj"), keyHeads);
+  const { config, index, cache } = context;
+  const { norm, project, split } = partsOf(x, context);
+  const { normed, query, key } = queryAndKey(operands, context);
+  const value = split(project(normed, "self_attn.v_proj"), config.num_key_value_heads);
   const read = cache === undefined ? { key, value } : extend(cache, index, { key, value });
-  const attended = attention({ query, ...read, causal: true, ...masked });
-  const y = residual(x, project(view(attended, [batch, length, width]), "self_attn.o_proj"));
+  const attended = attention({ query, ...read, causal: true, ...maskOf(operands) });
+  const y = residual(x, project(view(attended, x.shape), "self_attn.o_proj"));
 
   const g = norm(y, "post_attention_layernorm");
   const gated = swiglu(project(g, "mlp.gate_proj"), project(g, "mlp.up_proj"));
   return residual(y, project(gated, "mlp.down_proj")) as Tensor3D;
 }
+
+/** The attention maps of the layer, `[B, H, T, T]`, from the same input. */
+export function qwen2AttentionMaps(operands: LayerOperands, context: LayerContext): Tensor4D {
+  const { query, key } = queryAndKey(operands, context);
+  return attentionMaps({ query, key, causal: true, ...maskOf(operands) });
+}
+
+function queryAndKey(operands: LayerOperands, context: LayerContext) {
+  const x = tensorOf(operands.x) as Tensor3D;
+  const tables = { cos: tensorOf(operands.cos) as Tensor2D, sin: tensorOf(operands.sin) as Tensor2D };
+  const { num_attention_heads: heads, num_key_value_heads: keyHeads } = context.config;
+  const { norm, project, split } = partsOf(x, context);
+  const normed = norm(x, "input_layernorm");
+  const query = rope(split(project(normed, "self_attn.q_proj"), heads), tables);
+  const key = rope(split(project(normed, "self_attn.k_proj"), keyHeads), tables);
+  return { normed, query, key };
+}
+
+/** The layer's operations by their parameters' names. */
+function partsOf({ shape: [batch, length] }: Tensor3D, { config, find }: LayerContext) {
+  const width = config.hidden_size / config.num_attention_heads;
+  const weight = (name: string) => find(`${name}.weight`) as Operand<Tensor2D>;
+  return {
+    norm: (t: Tensor, name: string) =>
+      rmsNorm(t, find(`${name}.weight`) as Operand<Tensor1D>, { epsilon: config.rms_norm_eps }),
+    project: (t: Tensor, name: string) => linear(t, weight(name), find(`${name}.bias`) as Operand<Tensor1D>),
+    split: (t: Tensor, count: number) => view(t, [batch, length, count, width]) as Tensor4D,
+  };
+}
+
+const maskOf = ({ keyMask }: LayerOperands) =>
+  keyMask === undefined ? {} : { keyMask: tensorOf(keyMask) as Tensor2D };
 
 function extend(cache: KeyValueCache, index: number, fresh: { key: Tensor4D; value: Tensor4D }) {
   const before = cache.layers[index];

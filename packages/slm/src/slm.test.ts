@@ -1,4 +1,5 @@
 import {
+  add,
   createRng,
   halfOf,
   halfTensor,
@@ -19,7 +20,7 @@ import {
 } from "@kd/tensor-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { oneEngine, syncEngines, valuesOf } from "../../tensor-core/test/engines.ts";
-import { embedTokens, greedyDecode, initQwen2, parseQwen2Config, qwen2Forward } from "./index.ts";
+import { embedTokens, greedyDecode, initQwen2, parseQwen2Config, qwen2Forward, qwen2Outputs } from "./index.ts";
 
 const sizes = { vocab_size: 20, hidden_size: 8, intermediate_size: 16, num_hidden_layers: 2, num_attention_heads: 2 };
 const config = parseQwen2Config({ ...sizes, num_key_value_heads: 1 });
@@ -161,12 +162,78 @@ it("frees each layer's activations when there is no gradient", async () => {
     most = Math.max(most, memory().numTensors);
     return params.get(name);
   };
-  const peak = (layer: number): number => {
+  const peak = (layers: number): number => {
     most = 0;
     const before = memory().numTensors;
-    qwen2Forward({ config, params: watched, embeddings, layer }).dispose();
+    qwen2Forward({ config: { ...config, num_hidden_layers: layers }, params: watched, embeddings }).dispose();
     return most - before;
   };
   expect(peak(2)).toBe(peak(1) + 1); // what the first layer gave
   embeddings.dispose();
+});
+
+describe.each([false, true])("more outputs, gradient checkpointing %s", (gradientCheckpointing) => {
+  it("are what was asked for, in that order, and leave the rest as it was", async () => {
+    await useBackend({ engine: "wasm", blas: false });
+    const embeddings = embedTokens({ config, params, inputIds: ids, shape: [2, 3] });
+    const before = memory().numTensors;
+    const out = qwen2Outputs({
+      config,
+      params,
+      embeddings,
+      gradientCheckpointing,
+      hiddenStates: [2, 0],
+      attentions: [1],
+    });
+    const plain = qwen2Forward({ config, params, embeddings });
+    expect(out.hidden.dataSync()).toEqual(plain.dataSync());
+    expect(out.hiddenStates?.map((t) => t.dataSync())).toEqual([plain.dataSync(), embeddings.dataSync()]);
+    const map = out.attentions?.[0] as Tensor;
+    expect(map.shape).toEqual([2, 2, 3, 3]);
+    for (const row of sum(map, -1).dataSync()) expect(row).toBeCloseTo(1, 5);
+    expect(memory().numTensors).toBe(before + 6); // hidden, two states, one map, the plain pass, the sums
+    expect(() => qwen2Outputs({ config, params, embeddings, attentions: [2] })).toThrow(
+      /attentions must be .* 0…1, got 2/,
+    );
+    expect(() => qwen2Outputs({ config, params, embeddings, hiddenStates: [3] })).toThrow(/0…2, got 3/);
+  });
+
+  it("have gradients", async () => {
+    await useBackend({ engine: "wasm", blas: false });
+    const names = [...params.keys()].filter((name) => /0\.self_attn\.[qk]_proj|0\.input_layernorm/.test(name));
+    const weights: Params = new Map([...params].map(([name, t]) => [name, names.includes(name) ? variable(t) : t]));
+    const embeddings = embedTokens({ config, params, inputIds: ids, shape: [2, 3] });
+    const loss = () => {
+      const { attentions, hiddenStates } = qwen2Outputs({
+        config,
+        params: weights,
+        embeddings,
+        trainable: new Set(names),
+        gradientCheckpointing,
+        attentions: [0],
+        hiddenStates: [1],
+      });
+      return add(sum(square(attentions?.[0] as Tensor)), mul(sum(square(hiddenStates?.[0] as Tensor)), 0.01)) as Scalar;
+    };
+    const { grads } = variableGrads(
+      loss,
+      names.map((name) => weights.get(name) as Variable),
+    );
+    const name = names.find((n) => n.endsWith("q_proj.weight")) as string;
+    const weight = weights.get(name) as Variable;
+    const slope = (grads[weight.name] as Tensor).dataSync();
+    const data = weight.dataSync().slice();
+    for (const i of [0, 7, 30]) {
+      const [up, down] = [1e-2, -1e-2].map((by) => {
+        weight.assign(
+          tensor(
+            data.map((x, j) => (i === j ? x + by : x)),
+            weight.shape,
+          ),
+        );
+        return loss().dataSync()[0] as number;
+      }) as [number, number];
+      expect(slope[i]).toBeCloseTo((up - down) / 2e-2, 3);
+    }
+  });
 });

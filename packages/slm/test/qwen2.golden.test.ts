@@ -4,7 +4,7 @@ import { parseSafetensors, type StoredTensor, toFloat32, toInt32 } from "@kd/saf
 import { linear, memory, type Params, type Tensor, type Tensor2D, tensor, useBackend } from "@kd/tensor-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { engines, tidyAsync, valuesOf } from "../../tensor-core/test/engines.ts";
-import { embedTokens, greedyDecode, headName, parseQwen2Config, qwen2Forward } from "../src/index.ts";
+import { embedTokens, greedyDecode, headName, parseQwen2Config, qwen2Outputs } from "../src/index.ts";
 
 const root = join(process.env.KD_GOLDENS ?? join(import.meta.dirname, "../../../goldens/data"), "models");
 const read = (name: string): Map<string, StoredTensor> =>
@@ -41,15 +41,14 @@ describe.each(engines)("Qwen2 on %s", (engine) => {
     const before = memory().numTensors;
     await tidyAsync(async () => {
       const embeddings = embedTokens({ config, params, inputIds, shape, prefix });
-      for (let layer = 0; layer < config.num_hidden_layers; layer++)
+      const count = config.num_hidden_layers;
+      const layers = Array.from({ length: count + 1 }, (_, i) => i);
+      const { hidden, hiddenStates } = qwen2Outputs({ config, params, embeddings, prefix, hiddenStates: layers });
+      for (const [layer, state] of (hiddenStates ?? []).entries())
         expect(
-          await relativeError(
-            qwen2Forward({ config, params, embeddings, prefix, layer }),
-            stored(`hidden_states.${layer}`),
-            mask,
-          ),
+          await relativeError(state, stored(layer < count ? `hidden_states.${layer}` : "last_hidden_state"), mask),
         ).toBeLessThan(1e-5);
-      const hidden = qwen2Forward({ config, params, embeddings, prefix });
+      expect(hiddenStates).toHaveLength(count + 1);
       expect(await relativeError(hidden, stored("last_hidden_state"), mask)).toBeLessThan(1e-5);
       const logits = linear(hidden, params.get(headName(config, prefix)) as Tensor2D);
       expect(await relativeError(logits, stored("logits"), mask)).toBeLessThan(1e-5);

@@ -52,7 +52,7 @@ export function stageLoss(batch: TokenBatch, counts: Counts, options: StageLossO
   const {
     stage,
     student,
-    weights: { alpha, beta, gamma, rdist: flavour } = presets.paper,
+    weights: { alpha, beta, gamma, rdist: form } = presets.paper,
     temperature = 1,
     gradientCheckpointing = false,
     trainable,
@@ -98,8 +98,8 @@ export function stageLoss(batch: TokenBatch, counts: Counts, options: StageLossO
     }
     if (gamma !== 0) {
       const lengths = batch.imageSpans.map((span) => span.length);
-      const count = flavour === "per-span" ? counts.spans : counts.batches;
-      const relation = rdist({ student: seen, teacher: targets.visual, lengths, flavour, count: Math.max(count, 1) });
+      const count = form.flavour === "whole-batch" ? counts.batches : counts.spans;
+      const relation = rdist({ student: seen, teacher: targets.visual, lengths, ...form, count: Math.max(count, 1) });
       loss = add(loss, mul(relation, gamma));
       parts.rdist = relation;
     }

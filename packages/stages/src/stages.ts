@@ -1,3 +1,5 @@
+import type { RdistForm } from "@kd/losses-rdist";
+
 /** Weights of a distilling stage's terms beside the cross-entropy, whose weight is 1. */
 export interface DistillWeights {
   /** Of the KL on response rows. */
@@ -6,14 +8,14 @@ export interface DistillWeights {
   readonly beta: number;
   /** Of RDist. */
   readonly gamma: number;
-  /** What RDist's cosine is taken over. */
-  readonly rdist: "per-span" | "whole-batch";
+  /** Which relation RDist distils; `over: "own-vocabulary"` or `"hidden"` needs no common tokenizer, for alpha and beta of 0. */
+  readonly rdist: RdistForm;
 }
 
 /** `paper`: arXiv 2410.16236. `release`: the authors' code. */
 export const presets: { readonly paper: DistillWeights; readonly release: DistillWeights } = {
-  paper: { alpha: 1, beta: 1, gamma: 0.5, rdist: "per-span" },
-  release: { alpha: 1, beta: 1, gamma: 1, rdist: "whole-batch" },
+  paper: { alpha: 1, beta: 1, gamma: 0.5, rdist: { flavour: "per-span" } },
+  release: { alpha: 1, beta: 1, gamma: 1, rdist: { flavour: "whole-batch" } },
 };
 
 /** A stage as data; write your own beside the four of {@link stages}. */

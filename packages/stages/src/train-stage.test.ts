@@ -35,6 +35,18 @@ it("reports terms of weight 0 as 0", async () => {
   expect(loss).toBeCloseTo((await first({ stage: stages.sft })).loss, 6);
 });
 
+it("distils the relation that the weights say, between vocabularies of different size too", async () => {
+  const of = async (rdist: (typeof presets)["paper"]["rdist"]) =>
+    (await first({ weights: { alpha: 0, beta: 0, gamma: 1, rdist } })).parts.rdist as number;
+  const values = [];
+  for (const rdist of [{}, { over: "own-vocabulary" }, { over: "hidden" }, { unitRows: true }] as const)
+    values.push(await of(rdist));
+  expect(values[1]).toBeCloseTo(values[0] as number, 6); // of equal size: the same ids
+  expect(new Set(values.map((value) => value.toFixed(4))).size).toBe(3);
+  expect(await of({ flavour: "whole-batch" })).toBeCloseTo(values[0] as number, 6); // one image
+  expect(await of({ centre: "both" })).toBeLessThan(1);
+});
+
 it("has the visual terms at 0 on text alone, where the projector keeps still", async () => {
   const student = tinyModel(1);
   const projector = student.params.get("projector.weight") as Variable;

@@ -7,6 +7,7 @@ export { type HalfData, type HalfFormat, halfOf, halfTensor, sliceRows, widen } 
 export type { ForwardOptions, ForwardOutput, LogitRows, Params, VisionLanguageModel } from "./model.ts";
 export { type AdamWStep, adamWStep, sumOfSquares } from "./nn/adamw.ts";
 export { type AttentionOptions, attention } from "./nn/attention.ts";
+export { attentionMaps } from "./nn/attention-maps.ts";
 export { gatherRows } from "./nn/gather-rows.ts";
 export { type GeluApproximation, gelu } from "./nn/gelu.ts";
 export { spanGrams } from "./nn/gram.ts";
@@ -25,3 +26,4 @@ export * from "./ops.ts";
 export { createRng, type Rng, rngFromState } from "./rng.ts";
 export { type RunLayer, runLayer } from "./run-layer.ts";
 export { assertShapes } from "./shape.ts";
+export { withoutGradient } from "./without-gradient.ts";

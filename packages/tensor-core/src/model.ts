@@ -1,5 +1,5 @@
 import type { TokenBatch } from "@kd/contract";
-import type { Tensor, Tensor2D, Tensor3D, Variable } from "./ops.ts";
+import type { Tensor, Tensor2D, Tensor3D, Tensor4D, Variable } from "./ops.ts";
 import type { Rng } from "./rng.ts";
 
 /**
@@ -18,11 +18,20 @@ export interface ForwardOptions {
   readonly trainable?: ReadonlySet<string>;
   /** Whether each layer's activations are dropped and computed again in backward; a model may leave it out. @defaultValue false */
   readonly gradientCheckpointing?: boolean;
+  /** Also return what enters these layers of the language model; the number of layers: after the last norm. Costs nothing when left out. */
+  readonly hiddenStates?: readonly number[];
+  /** Also return the attention maps of these layers, computed once more beside the attention. Costs nothing when left out. */
+  readonly attentions?: readonly number[];
 }
 
-/** `hidden`: `[B, T, D]` after the last norm, the caller's to dispose. */
+/** The caller's to dispose. */
 export interface ForwardOutput {
+  /** `[B, T, D]` after the last norm. */
   readonly hidden: Tensor3D;
+  /** `[B, T, D]` each, one a number of `options.hiddenStates`, in its order. */
+  readonly hiddenStates?: readonly Tensor3D[];
+  /** `[B, H, T, T]` each, rows of queries, one a number of `options.attentions`, in its order. */
+  readonly attentions?: readonly Tensor4D[];
 }
 
 /** What a loss or a stage knows of any model, ours or a user's. */

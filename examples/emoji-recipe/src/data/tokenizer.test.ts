@@ -53,3 +53,15 @@ test("concepts outside the train split and the core pool leave no word behind", 
   expect(buildTokenizer(buildLexicon(train))).toEqual(buildTokenizer(lexicon));
   expect(tokenizer.encode("grinning")).toEqual([unknown]);
 });
+
+test("with a piece length it cuts the same text into other tokens, and puts it together again", () => {
+  const other = createTokenizer(buildTokenizer(lexicon, { pieceLength: 4 }));
+  const text = "<usr> what is this ? <ast> woman's hat <eos>";
+  const ids = other.encode(text);
+  expect(ids).toHaveLength(10);
+  expect(other.decode(ids)).toBe(text);
+  for (const word of lexicon.contentWords) {
+    expect(other.encode(word), word).toHaveLength(Math.ceil(word.length / 4));
+    expect(other.decode(other.encode(word))).toBe(word);
+  }
+});

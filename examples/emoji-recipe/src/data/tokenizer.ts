@@ -7,10 +7,15 @@ export const SPECIAL_TOKENS: readonly string[] = ["<pad>", "<image>", "<usr>", "
 
 /**
  * A Hugging Face `tokenizer.json` with one token a word: WordPiece without word parts, which tokenizers.js reads and
- * which names its unknown token itself. Case, accents and missing spaces around marks do not matter.
+ * which names its unknown token itself. Case, accents and missing spaces around marks do not matter. With a `pieceLength` words are cut
+ * into pieces of at most so many letters: another tokenizer for the same text.
  */
-export function buildTokenizer(lexicon: Lexicon): object {
-  const ordinary = [...new Set([...lexicon.contentWords, ...QUESTION_WORDS, ...CAPTION_WORDS])].sort();
+export function buildTokenizer(
+  lexicon: Lexicon,
+  { pieceLength = Number.POSITIVE_INFINITY }: { readonly pieceLength?: number } = {},
+): object {
+  const words = new Set([...lexicon.contentWords, ...QUESTION_WORDS, ...CAPTION_WORDS]);
+  const ordinary = [...new Set([...words].flatMap((word) => pieces(word, pieceLength)))].sort();
   const tokens = [...SPECIAL_TOKENS, ...ordinary];
   return {
     version: "1.0",
@@ -50,4 +55,11 @@ export function buildTokenizer(lexicon: Lexicon): object {
       vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
     },
   };
+}
+
+/** WordPiece takes the longest piece it knows: as no piece is longer, it cuts a known word just so. */
+function pieces(word: string, length: number): string[] {
+  if (word.length <= length) return [word];
+  const count = Math.ceil(word.length / length);
+  return Array.from({ length: count }, (_, i) => (i === 0 ? "" : "##") + word.slice(i * length, (i + 1) * length));
 }

@@ -43,9 +43,9 @@ export interface Text {
   decode(ids: readonly number[]): string;
 }
 
-/** The tokenizer of the recipe: one token a word of the lexicon. */
-export function openText(lexicon: Lexicon): Text {
-  const tokenizerJson = buildTokenizer(lexicon) as { model: { vocab: Record<string, number> } };
+/** The tokenizer of the recipe: one token a word of the lexicon; with a `pieceLength` another, of pieces of words. */
+export function openText(lexicon: Lexicon, options: { readonly pieceLength?: number } = {}): Text {
+  const tokenizerJson = buildTokenizer(lexicon, options) as { model: { vocab: Record<string, number> } };
   const tokenizer = createTokenizer(tokenizerJson);
   return {
     tokenizerJson,

@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import type { TokenBatch } from "@kd/contract";
 import type { FeatureCache, Llava } from "@kd/mllm";
-import { presets, type StageRecord, trainableNames, trainStage } from "@kd/stages";
-import { createRng } from "@kd/tensor-core";
+import { type DistillWeights, presets, type StageRecord, trainableNames, trainStage } from "@kd/stages";
+import { createRng, type VisionLanguageModel } from "@kd/tensor-core";
 import type { EmojiRecord } from "../data/records.ts";
 import { runTraining } from "../train/run-training.ts";
 import { featureBatch, withFeatureNoise } from "./batch.ts";
@@ -21,7 +21,9 @@ export interface EmojiStage {
   readonly folder: string;
   readonly stage: StageRecord;
   readonly student: Llava;
-  readonly teacher?: Llava;
+  readonly teacher?: VisionLanguageModel;
+  /** @defaultValue the paper's */
+  readonly weights?: DistillWeights | undefined;
   readonly records: readonly EmojiRecord[];
   readonly text: Text;
   readonly cache: FeatureCache;
@@ -42,6 +44,7 @@ export async function trainEmojiStage(options: EmojiStage): Promise<void> {
     stage,
     student,
     teacher,
+    weights,
     records,
     text,
     cache,
@@ -79,7 +82,16 @@ export async function trainEmojiStage(options: EmojiStage): Promise<void> {
     trainable: trainableNames(stage, student),
     totalSteps,
     step,
-    config: { stage: stage.name, totalSteps, learningRate, seed, noise, records: records.length, tower: cache.tower },
+    config: {
+      stage: stage.name,
+      totalSteps,
+      learningRate,
+      seed,
+      noise,
+      records: records.length,
+      tower: cache.tower,
+      ...(weights === undefined ? {} : { weights }),
+    },
     train: (steps, state) =>
       trainStage({
         stage,
@@ -89,7 +101,7 @@ export async function trainEmojiStage(options: EmojiStage): Promise<void> {
         state,
         totalSteps,
         learningRate,
-        weights: presets.paper,
+        weights: weights ?? presets.paper,
         ...OPTIMISER,
       }),
   });

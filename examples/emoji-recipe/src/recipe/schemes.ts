@@ -1,4 +1,4 @@
-import type { stages } from "@kd/stages";
+import type { DistillWeights, stages } from "@kd/stages";
 
 /** A chain of stages by the paper's names. */
 export type Scheme = "PT-SFT" | "PT-SFT-SFT" | "DPT-SFT" | "PT-SFT-DFT" | "DPT-SFT-SFT" | "DPT-SFT-DFT";
@@ -33,6 +33,8 @@ export interface ChainStage {
   /** The chain so far, in lower case: the name of its folder, so that chains share their beginnings. */
   readonly prefix: string;
   readonly steps: number;
+  /** Of a distilling stage. @defaultValue the paper's */
+  readonly weights?: DistillWeights;
 }
 
 /** Stages one after another, under the name that reports show. */
@@ -42,12 +44,17 @@ export interface Chain {
 }
 
 /** The stages of a scheme, in order. */
-export function chainOf(scheme: Scheme, budget: Budget): Chain {
+export function chainOf(scheme: Scheme, budget: Budget, weights?: DistillWeights): Chain {
   const names = scheme.toLowerCase().split("-") as (keyof typeof stages)[];
   const steps = [budget.first, budget.second, budget.third];
   return {
     name: scheme,
-    stages: names.map((stage, i) => ({ stage, prefix: names.slice(0, i + 1).join("-"), steps: steps[i] as number })),
+    stages: names.map((stage, i) => ({
+      stage,
+      prefix: names.slice(0, i + 1).join("-"),
+      steps: steps[i] as number,
+      ...(weights === undefined || !stage.startsWith("d") ? {} : { weights }),
+    })),
   };
 }
 

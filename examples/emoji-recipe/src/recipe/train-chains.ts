@@ -29,13 +29,13 @@ export async function trainChains(options: {
     const result = join(folder, lastPrefix(chain), "result.json");
     if (existsSync(result)) continue;
     const student = await newStudent(text, seed);
-    for (const [position, { stage, prefix, steps }] of chain.stages.entries())
+    for (const [position, { stage, prefix, steps, weights }] of chain.stages.entries())
       await trainEmojiStage({
         name: prefix,
         folder,
         stage: stages[stage],
         student,
-        ...(stages[stage].distills ? { teacher } : {}),
+        ...(stages[stage].distills ? { teacher, weights } : {}),
         records: position === 0 ? materials.captions : materials.questions,
         text,
         cache,

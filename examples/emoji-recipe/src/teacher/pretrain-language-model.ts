@@ -14,7 +14,7 @@ import {
 } from "@kd/tensor-core";
 import { baseTextSample } from "../data/base-text.ts";
 import type { Lexicon } from "../data/lexicon.ts";
-import { PAD_ID, type Text } from "../model/text.ts";
+import { IMAGE_TOKENS, PAD_ID, type Text } from "../model/text.ts";
 import { runTraining } from "../train/run-training.ts";
 
 const BATCH = 64;
@@ -75,7 +75,7 @@ export async function pretrainLanguageModel(options: {
 function drawBatch(lexicon: Lexicon, text: Text, rng: ReturnType<typeof createRng>): TextBatch {
   const samples = Array.from({ length: BATCH }, () => {
     const sample = baseTextSample(lexicon, rng);
-    const context = sample.context.flatMap((word) => text.ids(word));
+    const context = sample.context.flatMap((word) => text.ids(word)).slice(0, IMAGE_TOKENS);
     const { inputIds, labels, imageSpans } = text.encode(sample);
     const after = imageSpans[0]?.length ?? 0; // the context stands where the image would
     const ids = [...context, ...inputIds.slice(after)];

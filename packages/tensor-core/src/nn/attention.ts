@@ -34,7 +34,23 @@ export interface AttentionOptions {
 }
 
 /** Softmax attention with grouped heads: `[B, T, H, headDim]`. */
-export function attention({ query, key, value, keyMask, causal, scale }: AttentionOptions): Tensor4D {
+export function attention(options: AttentionOptions): Tensor4D {
+  const { query, key, value, keyMask } = options;
+  const sizes = attentionSizes(options);
+  const operands: Record<string, Operand> = {
+    query,
+    key,
+    value,
+    ...(keyMask === undefined ? {} : { keyMask: constant(keyMask) }),
+  };
+  return differentiable(operands, (x) => {
+    const k = fusedKernels();
+    return k ? fused(k, x as never, sizes) : portable(x as never, sizes);
+  }) as Tensor4D;
+}
+
+/** Sizes of a call whose shapes agree. */
+export function attentionSizes({ query, key, value, keyMask, causal, scale }: AttentionOptions): AttentionSizes {
   const [b, t, h, d] = tensorOf(query).shape;
   const [kb, s, kv, kd] = tensorOf(key).shape;
   if (
@@ -50,20 +66,10 @@ export function attention({ query, key, value, keyMask, causal, scale }: Attenti
     );
   if (keyMask !== undefined && (keyMask.shape[0] !== b || keyMask.shape[1] !== s))
     throw new KdError("KD_SHAPE", `attention: keyMask must be [${b}, ${s}], got [${keyMask.shape.join(", ")}]`);
-  const sizes = { b, t, s, h, kv, d, causal, scale: scale ?? d ** -0.5 };
-  const operands: Record<string, Operand> = {
-    query,
-    key,
-    value,
-    ...(keyMask === undefined ? {} : { keyMask: constant(keyMask) }),
-  };
-  return differentiable(operands, (x) => {
-    const k = fusedKernels();
-    return k ? fused(k, x as never, sizes) : portable(x as never, sizes);
-  }) as Tensor4D;
+  return { b, t, s, h, kv, d, causal, scale: scale ?? d ** -0.5 };
 }
 
-interface Sizes {
+export interface AttentionSizes {
   readonly b: number;
   readonly t: number;
   readonly s: number;
@@ -78,7 +84,7 @@ type Values = Record<"query" | "key" | "value", Tensor> & { readonly keyMask?: T
 const MASKED = -1e9;
 
 /** Additive mask `[B or 1, G·T, S]` in the layout of {@link portable}'s scores, built outside the tape. */
-function additiveMask({ b, t, s, h, kv, causal }: Sizes, keyMask?: Tensor): Tensor {
+export function additiveMask({ b, t, s, h, kv, causal }: AttentionSizes, keyMask?: Tensor): Tensor {
   const one = new Float32Array(t * s);
   if (causal) for (let i = 0; i < t; i++) for (let j = s - t + i + 1; j < s; j++) one[i * s + j] = MASKED;
   const causalMask = tile(tensor(one, [1, t, s]), [1, h / kv, 1]);
@@ -92,36 +98,40 @@ function additiveMask({ b, t, s, h, kv, causal }: Sizes, keyMask?: Tensor): Tens
 }
 
 // Queries of one key head side by side, [B·KV, G·T, d]: keys and values are never repeated.
-function portable(x: Values, sizes: Sizes) {
-  const { b, t, s, h, kv, d, scale } = sizes;
-  const group = h / kv;
-  const fold = (q: Tensor) =>
-    reshape(transpose(reshape(q, [b, t, kv, group, d]), [0, 2, 3, 1, 4]), [b * kv, group * t, d]);
-  const unfold = (q: Tensor) => reshape(transpose(reshape(q, [b, kv, group, t, d]), [0, 3, 1, 2, 4]), [b, t, h, d]);
-  const foldKeys = (k: Tensor) => reshape(transpose(k, [0, 2, 1, 3]), [b * kv, s, d]);
-  const unfoldKeys = (k: Tensor) => transpose(reshape(k, [b, kv, s, d]), [0, 2, 1, 3]);
+export const foldHeads = (q: Tensor, { b, t, h, kv, d }: AttentionSizes): Tensor =>
+  reshape(transpose(reshape(q, [b, t, kv, h / kv, d]), [0, 2, 3, 1, 4]), [b * kv, (h / kv) * t, d]);
+export const unfoldHeads = (q: Tensor, { b, t, h, kv, d }: AttentionSizes): Tensor =>
+  reshape(transpose(reshape(q, [b, kv, h / kv, t, d]), [0, 3, 1, 2, 4]), [b, t, h, d]);
+export const foldKeys = (k: Tensor, { b, s, kv, d }: AttentionSizes): Tensor =>
+  reshape(transpose(k, [0, 2, 1, 3]), [b * kv, s, d]);
+export const unfoldKeys = (k: Tensor, { b, s, kv, d }: AttentionSizes): Tensor =>
+  transpose(reshape(k, [b, kv, s, d]), [0, 2, 1, 3]);
+
+function portable(x: Values, sizes: AttentionSizes) {
+  const fold = (q: Tensor) => foldHeads(q, sizes);
+  const keys = (k: Tensor) => foldKeys(k, sizes);
   const probabilities = () =>
-    softmax(add(mul(matMul(fold(x.query), foldKeys(x.key), false, true), scale), additiveMask(sizes, x.keyMask)));
+    softmax(add(mul(matMul(fold(x.query), keys(x.key), false, true), sizes.scale), additiveMask(sizes, x.keyMask)));
   return {
-    value: tidy(() => unfold(matMul(probabilities(), foldKeys(x.value)))),
+    value: tidy(() => unfoldHeads(matMul(probabilities(), keys(x.value)), sizes)),
     // Probabilities are computed again instead of kept: O(T²) memory would outweigh the product.
     backward: (dy: Tensor) => {
-      const [q, k, v, p, dOut] = [fold(x.query), foldKeys(x.key), foldKeys(x.value), probabilities(), fold(dy)];
+      const [q, k, v, p, dOut] = [fold(x.query), keys(x.key), keys(x.value), probabilities(), fold(dy)];
       const dp = matMul(dOut, v, false, true);
-      const ds = mul(mul(p, sub(dp, sum(mul(p, dp), -1, true))), scale);
+      const ds = mul(mul(p, sub(dp, sum(mul(p, dp), -1, true))), sizes.scale);
       return {
-        query: unfold(matMul(ds, k)),
-        key: unfoldKeys(matMul(ds, q, true, false)),
-        value: unfoldKeys(matMul(p, dOut, true, false)),
+        query: unfoldHeads(matMul(ds, k), sizes),
+        key: unfoldKeys(matMul(ds, q, true, false), sizes),
+        value: unfoldKeys(matMul(p, dOut, true, false), sizes),
       };
     },
   };
 }
 
 // Work of attention's products and exponentials, in elements of a plain kernel.
-const workOf = ({ b, t, s, h, d }: Sizes): number => (b * h * t * s * d) / 8;
+const workOf = ({ b, t, s, h, d }: AttentionSizes): number => (b * h * t * s * d) / 8;
 
-function fused(k: FusedKernels, x: Values, sizes: Sizes) {
+function fused(k: FusedKernels, x: Values, sizes: AttentionSizes) {
   const { b, t, s, h, kv, d, causal, scale } = sizes;
   const out = k.output(x.query.shape);
   const logSums = k.output([b, h, t]);

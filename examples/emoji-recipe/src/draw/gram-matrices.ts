@@ -1,0 +1,81 @@
+import { visualRows } from "@kd/contract";
+import { type RdistForm, rdist, selfCorrelations } from "@kd/losses-rdist";
+import type { Llava } from "@kd/mllm";
+import { gatherRows, reshape, type Tensor2D, tensor1d, tidy } from "@kd/tensor-core";
+import * as Plot from "@observablehq/plot";
+import { featureBatch } from "../model/batch.ts";
+import { viewKey } from "../model/features.ts";
+import type { Materials } from "../recipe/materials.ts";
+import { document, line, panels } from "./panels.ts";
+
+const FORMS: readonly { readonly title: string; readonly form: RdistForm }[] = [
+  { title: "raw logits, as in the paper", form: {} },
+  { title: "double-centred logits", form: { centre: "both" } },
+];
+const CELL = 190;
+
+/** Cosines of a picture's visual tokens with each other, by model and form, and how far each student is from the teacher over many pictures. */
+export async function gramMatrices(options: {
+  readonly models: Readonly<Record<string, Llava>>;
+  readonly image: string;
+  readonly picture: string;
+  /** Pictures to take the mean distance over. */
+  readonly others: readonly string[];
+  readonly materials: Materials;
+}): Promise<string> {
+  const { models, image, picture, others, materials } = options;
+  const teacher = models.teacher as Llava;
+  const rowsOf = (model: Llava, images: readonly string[]) => {
+    const sample = materials.text.encode({ question: "what is this ?", answer: "" });
+    const batch = featureBatch(
+      images.map(() => sample),
+      images.map((one) => viewKey(one, 0)),
+      materials.cache,
+      materials.text.vocabularySize,
+    );
+    const { hidden } = model.forward(batch);
+    const flat = reshape(hidden, [-1, hidden.shape[2]]) as Tensor2D;
+    const picked = gatherRows(flat, tensor1d(visualRows(batch), "int32")) as Tensor2D;
+    return { rows: { hidden: picked, head: model.head }, lengths: batch.imageSpans.map(({ length }) => length) };
+  };
+  const parts = [{ x: 20, y: 60, svg: `<image href="${picture}" width="96" height="96"/>` }];
+  for (const [column, [name, model]] of Object.entries(models).entries())
+    for (const [row, { title, form }] of FORMS.entries()) {
+      const x = 150 + column * (CELL + 30);
+      const y = 30 + row * (CELL + 66);
+      const values = tidy(() => {
+        const { rows, lengths } = rowsOf(model, [image]);
+        return selfCorrelations({ from: rows, lengths, ...form, unitRows: true }).dataSync();
+      });
+      const distance = tidy(() => {
+        const [ours, theirs] = [rowsOf(model, others), rowsOf(teacher, others)];
+        return rdist({ student: ours.rows, teacher: theirs.rows, lengths: ours.lengths, ...form }).dataSync()[0] ?? 0;
+      });
+      const text =
+        line(row === 0 ? name : "", { y: -14, size: 14, weight: 600 }) +
+        (column === 0 ? line(title, { y: -1, size: 12 }) : "") +
+        line(model === teacher ? "" : `RDist to the teacher ${distance.toFixed(3)}`, { y: CELL + 18, size: 11 });
+      parts.push({ x, y: y + 8, svg: `${text}<g transform="translate(0 4)">${heatMap(values)}</g>` });
+    }
+  const key = Plot.legend({ document, color: COLOURS, width: 240, label: "cosine of two visual tokens" } as never);
+  parts.push({ x: 150, y: 2 * (CELL + 66) + 34, svg: (key as unknown as Element).outerHTML });
+  return panels([150 + 3 * (CELL + 30), 2 * (CELL + 66) + 96], parts);
+}
+
+const COLOURS = { type: "linear", scheme: "RdBu", reverse: true, domain: [-1, 1] } as const;
+
+function heatMap(values: ArrayLike<number>): string {
+  const n = Math.sqrt(values.length);
+  const cells = Array.from(values, (value, i) => ({ x: i % n, y: Math.floor(i / n), value }));
+  return Plot.plot({
+    document,
+    width: CELL,
+    height: CELL,
+    margin: 0,
+    padding: 0,
+    x: { axis: null },
+    y: { axis: null },
+    color: COLOURS as never,
+    marks: [Plot.cell(cells, { x: "x", y: "y", fill: "value", inset: 0 })],
+  }).outerHTML;
+}
