@@ -7,7 +7,7 @@ import * as layers from "@tensorflow/tfjs-layers";
 import { pictures } from "./tables.mjs";
 
 await useBackend();
-const EPOCHS = Number(process.env.EPOCHS ?? 6);
+const EPOCHS = Number(process.env.EPOCHS ?? 20);
 const WIDTH = 32; // of the common space
 const BATCH = 64;
 const [train, test] = [pictures("train"), pictures("test")];

@@ -13,7 +13,8 @@ import { firstIds } from "./first-ids.ts";
 import { gramDistances } from "./gram-distance.ts";
 import { nothing } from "./row-mean.ts";
 import { oneOf, type RelationForm, selfCorrelations } from "./self-correlations.ts";
-import { assertSameRows, frozen, vocabularyOf } from "./sides.ts";
+import { assertSameRows, frozen, rowCount, vocabularyOf } from "./sides.ts";
+import { assertLengths } from "./span-runs.ts";
 
 /** Which relation {@link rdist} distils, as data: a stage's preset can hold it. */
 export interface RdistForm extends RelationForm {
@@ -53,7 +54,7 @@ export interface RdistOptions extends RdistForm {
  */
 export function rdist(options: RdistOptions): Scalar {
   const { teacher, lengths, rows, flavour = "per-span", count, ...form } = options;
-  oneOf("flavour", flavour, ["per-span", "whole-batch"]);
+  oneOf("rdist", "flavour", flavour, ["per-span", "whole-batch"]);
   const spans = lengths.filter((n) => n > 0).length;
   const share = count ?? (flavour === "per-span" ? spans : 1);
   if (!(share >= 0) || (share === 0 && spans > 0))
@@ -61,6 +62,7 @@ export function rdist(options: RdistOptions): Scalar {
       "KD_CONFIG",
       `rdist: count must be above 0 for ${spans} spans, got ${share}; leave it out for a plain mean`,
     );
+  assertLengths("rdist", lengths, rows?.length ?? rowCount(form.student));
   return tidy(() => {
     const cut = !("grams" in teacher) && (form.over ?? "common-vocabulary") === "common-vocabulary";
     const common = cut ? Math.min(vocabularyOf(form.student), vocabularyOf(teacher)) : 0;

@@ -38,8 +38,8 @@ export interface SelfCorrelationsOptions extends RelationForm {
  */
 export function selfCorrelations(options: SelfCorrelationsOptions): Tensor1D {
   const { from, lengths, rows, over = "common-vocabulary", centre = "none", unitRows = false } = options;
-  oneOf("over", over, ["common-vocabulary", "own-vocabulary", "hidden"]);
-  oneOf("centre", centre, ["none", "tokens", "both"]);
+  oneOf("selfCorrelations", "over", over, ["common-vocabulary", "own-vocabulary", "hidden"]);
+  oneOf("selfCorrelations", "centre", centre, ["none", "tokens", "both"]);
   return tidy(() => {
     const picked = rows === undefined ? from : selectRows(from, rows);
     const seen = over === "hidden" && "hidden" in picked ? picked.hidden : picked;
@@ -51,7 +51,7 @@ export function selfCorrelations(options: SelfCorrelationsOptions): Tensor1D {
 }
 
 /** @throws KdError `KD_CONFIG` for a value that is none of those. */
-export function oneOf(name: string, value: string, allowed: readonly string[]): void {
+export function oneOf(where: string, name: string, value: string, allowed: readonly string[]): void {
   if (!allowed.includes(value))
-    throw new KdError("KD_CONFIG", `rdist: ${name} must be one of ${allowed.join(", ")}, got "${value}"`);
+    throw new KdError("KD_CONFIG", `${where}: ${name} must be one of ${allowed.join(", ")}, got "${value}"`);
 }

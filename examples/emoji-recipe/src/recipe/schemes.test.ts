@@ -1,5 +1,6 @@
 import { stages } from "@kd/stages";
 import { expect, it } from "vitest";
+import { RELATION_FORMS, relationWeights } from "./relation-forms.ts";
 import {
   ALL_SCHEMES,
   CONTROL,
@@ -27,4 +28,19 @@ it("a stage's folder is the chain that led to it, so that chains share their beg
   ]);
   expect(groupByFirstStage(chains).map((group) => group.length)).toEqual([3, 3]);
   expect(new Set([...chains, equalCpuChain(FULL_BUDGET, 900)].map(lastPrefix)).size).toBe(7);
+});
+
+it("other weights go to the stages that distil, and the folders keep their names", () => {
+  const weights = relationWeights("double-centred", 5, { kl: false });
+  expect(weights).toEqual({ alpha: 0, beta: 0, gamma: 5, rdist: { centre: "both" } });
+  const [plain, other] = [chainOf(STUDENT, FULL_BUDGET), chainOf(STUDENT, FULL_BUDGET, weights)];
+  expect(other.stages.map((stage) => stage.weights)).toEqual([weights, undefined, weights]);
+  expect(other.stages.map(({ prefix }) => prefix)).toEqual(plain.stages.map(({ prefix }) => prefix));
+  expect(chainOf(CONTROL, FULL_BUDGET, weights)).toEqual(chainOf(CONTROL, FULL_BUDGET));
+  expect(relationWeights("raw", 0.5, { kl: true })).toEqual({
+    alpha: 1,
+    beta: 1,
+    gamma: 0.5,
+    rdist: RELATION_FORMS.raw,
+  });
 });

@@ -8,10 +8,10 @@ import {
   foldKeys,
   unfoldHeads,
   unfoldKeys,
-} from "./attention.ts";
+} from "./attention-layout.ts";
 
 /**
- * The weights that {@link attention} takes its average with, `[B, H, T, S]`: each row adds up to 1. Whoever needs them pays for them here;
+ * The weights that `attention` takes its average with, `[B, H, T, S]`: each row adds up to 1. Whoever needs them pays for them here;
  * `attention` itself never keeps them.
  *
  * @throws KdError `KD_SHAPE` as `attention`.
