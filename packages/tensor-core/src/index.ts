@@ -7,6 +7,7 @@ export { type HalfData, type HalfFormat, halfOf, halfTensor, sliceRows, widen } 
 export type { ForwardOptions, ForwardOutput, LogitRows, Params, VisionLanguageModel } from "./model.ts";
 export { type AdamWStep, adamWStep, sumOfSquares } from "./nn/adamw.ts";
 export { type AttentionOptions, attention } from "./nn/attention.ts";
+export type { Divergence } from "./nn/divergence.ts";
 export { gatherRows } from "./nn/gather-rows.ts";
 export { type GeluApproximation, gelu } from "./nn/gelu.ts";
 export { spanGrams } from "./nn/gram.ts";
@@ -17,8 +18,10 @@ export { residual } from "./nn/residual.ts";
 export { rmsNorm } from "./nn/rms-norm.ts";
 export { type RopeTables, rope, ropeTables } from "./nn/rope.ts";
 export { type RowLosses, type RowLossesOptions, rowLosses, type StudentRows } from "./nn/row-losses.ts";
+export type { TopKRows } from "./nn/row-task.ts";
 export { selectRows } from "./nn/select-rows.ts";
 export { swiglu } from "./nn/swiglu.ts";
+export { type TopKRowsOptions, topKRows } from "./nn/top-k-rows.ts";
 export { view } from "./nn/view.ts";
 export { type Constant, constant, type Operand, operand, tensorOf } from "./operand.ts";
 export * from "./ops.ts";

@@ -1,9 +1,9 @@
-import { sliceRows } from "../half.ts";
-import { constant } from "../operand.ts";
+import { equal } from "@tensorflow/tfjs-core";
+import type { LogitRows } from "../model.ts";
 import {
   add,
   concat,
-  logSoftmax,
+  exp,
   matMul,
   max,
   mul,
@@ -13,17 +13,20 @@ import {
   reshape,
   scalar,
   slice,
-  softmax,
   sub,
   sum,
   type Tensor,
   type Tensor2D,
   tidy,
+  where,
   zeros,
   zerosLike,
 } from "../ops.ts";
-import { linear } from "./linear.ts";
-import type { RowSums, RowTask } from "./row-losses.ts";
+import { portableDivergence } from "./divergence-portable.ts";
+import { rowLogSumExp } from "./row-sums.ts";
+import type { RowSums, RowTask } from "./row-task.ts";
+import { portableTopK } from "./top-k-portable.ts";
+import { logitsOf } from "./top-k-rows.ts";
 
 /** The body of rowLosses in stock ops. */
 export function portableRowLosses(task: RowTask): RowSums {
@@ -63,36 +66,37 @@ export function portableRowLosses(task: RowTask): RowSums {
 
 /** `n` rows from row `r`: both sums, and their gradient with respect to `s [n, V]`. */
 function chunk(task: RowTask, s: Tensor2D, r: number, n: number) {
-  const { labels, teacher, rowWeights, temperature, ceWeight, klWeight } = task;
-  const { V, Vt } = task.sizes;
+  const { labels, teacher, topK, rowWeights, form, temperature, ceWeight, klWeight } = task;
+  const { V, common } = task.sizes;
   const weights = rowWeights ? reshape(slice(rowWeights, r, n), [n, 1]) : ones([n, 1]);
+  // what a row of weight 0 holds may be anything: 0 · NaN is NaN
+  const weighted = (x: Tensor, by: number): Tensor => {
+    const product = mul(x, mul(weights, by));
+    return rowWeights ? where(equal(weights, 0), 0, product) : product;
+  };
   let [ce, kl, gradient]: [Tensor, Tensor, Tensor] = [scalar(0), scalar(0), zeros([n, V])];
   if (labels) {
-    const w = mul(weights, ceWeight);
     const hot = oneHot(slice(labels, r, n), V); // a row of zeros for a negative label
-    const target = mul(hot, w);
-    ce = sum(mul(sum(mul(logSoftmax(s), hot), 1, true), mul(w, -1)));
-    gradient = sub(mul(softmax(s), mul(w, max(hot, 1, true))), target);
+    const logQ = sub(s, rowLogSumExp(s));
+    ce = sum(weighted(sum(mul(logQ, hot), 1, true), -ceWeight));
+    gradient = weighted(sub(mul(exp(logQ), max(hot, 1, true)), hot), ceWeight);
   }
-  if (teacher) {
-    const common = Math.min(V, Vt);
-    const t =
-      "hidden" in teacher
-        ? linear(constant(slice(teacher.hidden, [r, 0], [n, -1])), constant(sliceRows(teacher.head, 0, common)))
-        : slice(teacher, [r, 0], [n, common]);
-    const w = mul(weights, klWeight * temperature);
-    const logQ = logSoftmax(mul(slice(s, [0, 0], [n, common]), 1 / temperature));
-    const logP = logSoftmax(mul(t, 1 / temperature));
-    const p = softmax(mul(t, 1 / temperature));
-    kl = mul(sum(mul(sum(mul(p, sub(logP, logQ)), 1, true), w)), temperature);
-    const difference = mul(sub(softmax(mul(slice(s, [0, 0], [n, common]), 1 / temperature)), p), w) as Tensor2D;
-    gradient = add(
-      gradient,
-      pad(difference, [
-        [0, 0],
-        [0, V - common],
-      ]),
-    );
+  if (teacher || topK) {
+    const scaled = <T extends Tensor>(x: T): T => (temperature === 1 ? x : mul(x, 1 / temperature));
+    const q = scaled(slice(s, [0, 0], [n, common]));
+    const found = topK
+      ? portableTopK(q, {
+          ids: slice(topK.ids, [r, 0], [n, -1]),
+          logProbs: slice(topK.logProbs, [r, 0], [n, -1]),
+          tailMass: reshape(slice(topK.tailMass, r, n), [n, 1]),
+        })
+      : portableDivergence(form, q, scaled(logitsOf(teacher as LogitRows, r, n, common)));
+    kl = sum(weighted(found.value, klWeight * temperature ** 2));
+    const rest = [
+      [0, 0],
+      [0, V - common],
+    ] as [number, number][];
+    gradient = add(gradient, pad(weighted(found.gradient, klWeight * temperature), rest));
   }
   return { ce, kl, gradient };
 }
