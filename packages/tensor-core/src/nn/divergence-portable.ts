@@ -1,5 +1,5 @@
-import { abs, log1p, sign } from "@tensorflow/tfjs-core";
-import { add, exp, maximum, mul, neg, sub, type Tensor } from "../ops.ts";
+import { abs, expm1, log1p, sign, step } from "@tensorflow/tfjs-core";
+import { add, cast, div, exp, mul, neg, sub, type Tensor, where } from "../ops.ts";
 import type { DivergenceForm } from "./divergence.ts";
 import { rowLogSumExp, rowSums } from "./row-sums.ts";
 
@@ -23,13 +23,18 @@ export function portableDivergence(form: DivergenceForm, s: Tensor, t: Tensor): 
   }
   function mixture(): [Tensor, Tensor] {
     const { share, rest } = form;
-    const [x, y] = [add(logP, Math.log(share)), add(logQ, Math.log(rest))];
-    const logM = add(maximum(x, y), log1p(exp(neg(abs(sub(x, y))))));
-    const [overP, overQ] = [sub(logP, logM), sub(logQ, logM)]; // log p/m, log q/m
-    const ratio = add(mul(exp(overP), a), mul(exp(overQ), b));
+    const lower = step(neg(u));
+    const less = cast(lower, "bool"); // where p < q; only exp(−|u|) is taken, so that no large numbers cancel
+    const of = (yes: number, no: number): Tensor => add(mul(lower, yes - no), no);
+    const [size, weight] = [abs(u), of(share, rest)];
+    const drop = expm1(neg(size));
+    const larger = neg(log1p(mul(weight, drop)));
+    const smaller = sub(larger, size);
+    const [overP, overQ] = [where(less, smaller, larger), where(less, larger, smaller)]; // log p/m, log q/m
+    const difference = mul(where(less, neg(q), p), drop); // q − p
     const terms = add(mul(mul(p, overP), a), mul(mul(q, overQ), b));
-    const balance = mul(sub(q, p), a * rest - b * share);
-    return [add(terms, balance), mul(q, sub(mul(overQ, b), mul(ratio, rest)))];
+    const ratio = div(mul(drop, sub(of(a, b), mul(weight, a + b))), add(mul(weight, drop), 1)); // (a·p + b·q) / m − (a + b)
+    return [add(terms, mul(difference, a * rest - b * share)), mul(q, sub(mul(overQ, b), mul(ratio, rest)))];
   }
   function variation(): [Tensor, Tensor] {
     return [mul(abs(sub(p, q)), 0.5), mul(mul(q, sign(sub(q, p))), 0.5)];

@@ -64,7 +64,8 @@ export function rowLosses(options: RowLossesOptions): RowLosses {
   const form = formOf(where, divergence);
   const sizes = checkRows(where, operands, options);
   const { chunkSize = defaultChunk(sizes) } = options;
-  if (!(temperature > 0)) throw new KdError("KD_CONFIG", `${where}: temperature must be above 0, got ${temperature}`);
+  if (!(temperature > 0 && temperature < Number.POSITIVE_INFINITY))
+    throw new KdError("KD_CONFIG", `${where}: temperature must be above 0 and finite, got ${temperature}`);
   if (!(chunkSize >= 1)) throw new KdError("KD_CONFIG", `${where}: chunkSize must be at least 1, got ${chunkSize}`);
   const { labels, rowWeights, ceWeight = 1, klWeight = 1 } = options;
   if (labels !== undefined) checkLabels(where, labels, sizes.V);

@@ -65,7 +65,8 @@ export function topKRows(
   whole("vocabulary", common, V);
   whole("k", k, common);
   whole("chunkSize", chunkSize, Number.MAX_SAFE_INTEGER);
-  if (!(temperature > 0)) throw new KdError("KD_CONFIG", `topKRows: temperature must be above 0, got ${temperature}`);
+  if (!(temperature > 0 && temperature < Number.POSITIVE_INFINITY))
+    throw new KdError("KD_CONFIG", `topKRows: temperature must be above 0 and finite, got ${temperature}`);
   return tidy(() => {
     const chunks: ReturnType<typeof topOf>[] = [];
     for (let r = 0; r < R; r += chunkSize)

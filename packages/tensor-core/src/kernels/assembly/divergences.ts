@@ -61,7 +61,7 @@ export function pairLoop(q: usize, p: usize, u: usize, n: i32, c: f32, qScale: f
 /** a·KL(p ‖ m) + b·KL(q ‖ m), m = share·p + rest·q; both shares above 0. Only exp(−|u|) is taken, so that no large numbers cancel. */
 export function mixtureLoop(q: usize, p: usize, u: usize, n: i32, c: f32, qScale: f32, pScale: f32, a: f32, b: f32, share: f32, rest: f32): f64 {
   const cv = all4(c), qs = all4(qScale), ps = all4(pScale), av = all4(a), bv = all4(b), sv = all4(share), rv = all4(rest);
-  const balance = all4(a * rest - b * share), zero = all4(0), one = all4(1);
+  const balance = all4(a * rest - b * share), ab = all4(a + b), zero = all4(0);
   let total: f64 = 0, sum: f64 = 0;
   for (let j: i32 = 0; j < n; ) {
     const end = min(j + BLOCK, n);
@@ -69,12 +69,13 @@ export function mixtureLoop(q: usize, p: usize, u: usize, n: i32, c: f32, qScale
     for (; j < end; j += 4) {
       const qj = mul4(qs, get4(q, j)), pj = mul4(ps, get4(p, j)), uj = sub4(get4(u, j), cv);
       const less = f32x4.lt(uj, zero), size = abs4(uj); // where p < q
-      const drop = expm1Of4(neg4(size)), x = mul4(pick4(sv, rv, less), drop);
+      const drop = expm1Of4(neg4(size)), weight = pick4(sv, rv, less), x = mul4(weight, drop);
       const larger = neg4(log1pOf4(x)), smaller = sub4(larger, size);
       const ofP = pick4(smaller, larger, less), ofQ = pick4(larger, smaller, less); // log p/m, log q/m
       const difference = mul4(pick4(neg4(qj), pj, less), drop); // q − p
       d = add4(d, add4(mul4(mul4(av, pj), ofP), add4(mul4(mul4(bv, qj), ofQ), mul4(balance, difference))));
-      const ratio = div4(add4(pick4(bv, av, less), mul4(pick4(av, bv, less), add4(one, drop))), add4(one, x)); // (a·p + b·q) / m
+      // (a·p + b·q) / m − (a + b); the constant would fall out below
+      const ratio = div4(mul4(drop, sub4(pick4(av, bv, less), mul4(ab, weight))), add4(all4(1), x));
       const h = mul4(qj, sub4(mul4(bv, ofQ), mul4(rv, ratio)));
       hs = add4(hs, h);
       set4(p, j, h);
