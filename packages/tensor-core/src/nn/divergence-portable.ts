@@ -1,11 +1,11 @@
 import { abs, expm1, log1p, sign, step } from "@tensorflow/tfjs-core";
 import { add, cast, div, exp, mul, neg, sub, type Tensor, where } from "../ops.ts";
 import type { DivergenceForm } from "./divergence.ts";
-import { rowLogSumExp, rowSums } from "./row-sums.ts";
+import { rowLogSoftmax, rowSums } from "./row-sums.ts";
 
 /** Divergences of rows, `[n, 1]`, and their gradient with respect to the student's scaled logits; s and t are logits `[n, V]` over T. */
 export function portableDivergence(form: DivergenceForm, s: Tensor, t: Tensor): { value: Tensor; gradient: Tensor } {
-  const [logQ, logP] = [sub(s, rowLogSumExp(s)), sub(t, rowLogSumExp(t))];
+  const [logQ, logP] = [rowLogSoftmax(s), rowLogSoftmax(t)];
   const [q, p] = [exp(logQ), exp(logP)];
   const { loop, a, b } = form;
   if (loop === "cross") return { value: rowSums(neg(mul(p, logQ))), gradient: sub(q, p) };

@@ -1,13 +1,13 @@
-import { equal } from "@tensorflow/tfjs-core";
+import { equal, range } from "@tensorflow/tfjs-core";
 import type { LogitRows } from "../model.ts";
 import {
   add,
+  cast,
   concat,
   exp,
   matMul,
   max,
   mul,
-  oneHot,
   ones,
   pad,
   reshape,
@@ -23,7 +23,7 @@ import {
   zerosLike,
 } from "../ops.ts";
 import { portableDivergence } from "./divergence-portable.ts";
-import { rowLogSumExp } from "./row-sums.ts";
+import { rowLogSoftmax } from "./row-sums.ts";
 import type { RowSums, RowTask } from "./row-task.ts";
 import { portableTopK } from "./top-k-portable.ts";
 import { logitsOf } from "./top-k-rows.ts";
@@ -76,8 +76,9 @@ function chunk(task: RowTask, s: Tensor2D, r: number, n: number) {
   };
   let [ce, kl, gradient]: [Tensor, Tensor, Tensor] = [scalar(0), scalar(0), zeros([n, V])];
   if (labels) {
-    const hot = oneHot(slice(labels, r, n), V); // a row of zeros for a negative label
-    const logQ = sub(s, rowLogSumExp(s));
+    const label = reshape(slice(labels, r, n), [n, 1]);
+    const hot = cast(equal(label, range(0, V, 1, "int32")), "float32"); // a row of zeros for a negative label
+    const logQ = rowLogSoftmax(s);
     ce = sum(weighted(sum(mul(logQ, hot), 1, true), -ceWeight));
     gradient = weighted(sub(mul(exp(logQ), max(hot, 1, true)), hot), ceWeight);
   }

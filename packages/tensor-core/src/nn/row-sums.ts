@@ -18,3 +18,9 @@ export function rowLogSumExp(x: Tensor): Tensor {
   const top = max(x, 1, true);
   return add(top, log(rowSums(exp(sub(x, top)))));
 }
+
+/** log softmax of rows; the maximum goes first: beside a large one the sum's logarithm would lose its digits. */
+export function rowLogSoftmax(x: Tensor): Tensor {
+  const below = sub(x, max(x, 1, true));
+  return sub(below, log(rowSums(exp(below))));
+}

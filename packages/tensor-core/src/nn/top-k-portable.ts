@@ -13,7 +13,7 @@ import {
   type Tensor2D,
   where,
 } from "../ops.ts";
-import { rowLogSumExp } from "./row-sums.ts";
+import { rowLogSoftmax, rowLogSumExp } from "./row-sums.ts";
 import { scatterRows } from "./top-k-rows.ts";
 
 interface TopK {
@@ -26,15 +26,15 @@ interface TopK {
 /** KL of rows over k ids and the rest, `[n, 1]`, and its gradient with respect to the student's scaled logits; s is `[n, V]` logits over T. */
 export function portableTopK(s: Tensor2D, { ids, logProbs, tailMass }: TopK): { value: Tensor; gradient: Tensor } {
   const [V, k] = [s.shape[1], ids.shape[1]];
-  const total = rowLogSumExp(s);
+  const logQ = rowLogSoftmax(s);
   const p = exp(logProbs);
-  const listed = sum(mul(p, sub(logProbs, sub(gather(s, ids, 1, 1), total))), 1, true);
-  const [q, targets, mass] = [exp(sub(s, total)), scatterRows(ids, p, V), sum(p, 1, true)];
+  const listed = sum(mul(p, sub(logProbs, gather(logQ, ids, 1, 1))), 1, true);
+  const [q, targets, mass] = [exp(logQ), scatterRows(ids, p, V), sum(p, 1, true)];
   if (k === V) return { value: listed, gradient: sub(mul(q, mass), targets) };
   // the rest by its own maximum: it may be far below the k
-  const others = where(cast(scatterRows(ids, onesLike(p), V), "bool"), -3e38, s) as Tensor;
+  const others = where(cast(scatterRows(ids, onesLike(p), V), "bool"), -3e38, logQ) as Tensor;
   const rest = rowLogSumExp(others);
-  const tail = mul(tailMass, sub(log(maximum(tailMass, 1e-38)), sub(rest, total)));
+  const tail = mul(tailMass, sub(log(maximum(tailMass, 1e-38)), rest));
   const wanted = add(targets, mul(exp(sub(others, rest)), tailMass));
   return { value: add(listed, tail), gradient: sub(mul(q, add(mass, tailMass)), wanted) };
 }

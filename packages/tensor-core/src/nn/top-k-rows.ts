@@ -24,7 +24,7 @@ import {
 import { assertShapes } from "../shape.ts";
 import { assertFinite } from "./finite.ts";
 import { linear } from "./linear.ts";
-import { rowLogSumExp, rowSums } from "./row-sums.ts";
+import { rowLogSoftmax, rowSums } from "./row-sums.ts";
 import type { WholeTopKRows } from "./row-task.ts";
 
 /** Options of {@link topKRows}. */
@@ -91,8 +91,7 @@ export function logitsOf(rows: LogitRows, r: number, n: number, width: number): 
 
 function topOf(logits: Tensor2D, k: number, temperature: number) {
   const [n, V] = logits.shape;
-  const scaled = mul(logits, 1 / temperature);
-  const logP = sub(scaled, rowLogSumExp(scaled));
+  const logP = rowLogSoftmax(mul(logits, 1 / temperature));
   const { values: logProbs, indices: ids } = topk(logP, k, true);
   const others = sub(1, scatterRows(ids as Tensor2D, onesLike(logProbs), V));
   const tailMass = reshape(rowSums(mul(exp(logP), others)), [n]) as Tensor1D;

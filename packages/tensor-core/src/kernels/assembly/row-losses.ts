@@ -61,7 +61,7 @@ export function rowLosses(
   loop: i32, a: f32, b: f32, share: f32, rest: f32, r0: i32, r1: i32,
 ): void {
   const n4 = (common + 3) & ~3, q = terms + 16, p = at(q, n4), u = at(p, n4), invT: f32 = 1 / temperature;
-  for (let j = common; j < n4; j++) { set(q, j, 0); set(p, j, 0); set(u, j, 0); }
+  if (t != 0) for (let j = common; j < n4; j++) { set(q, j, 0); set(p, j, 0); set(u, j, 0); }
   let ce: f64 = 0, kl: f64 = 0;
   for (let r = r0; r < r1; r++) {
     const row = at(s, r * V), w: f32 = weights == 0 ? 1 : get(weights, r), label = labels == 0 ? -1 : load<i32>(at(labels, r));
