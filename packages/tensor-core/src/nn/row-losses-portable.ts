@@ -70,7 +70,7 @@ export function portableRowLosses(task: RowTask): RowSums {
 
 /** `n` rows from row `r`: both sums, and their gradient with respect to `s [n, V]`. */
 function chunk(task: RowTask, s: Tensor2D, r: number, n: number) {
-  const { labels, teacher, topK, rowWeights, form, temperature, ceWeight, klWeight } = task;
+  const { labels, teacher, topK, rowWeights, temperature, ceWeight, klWeight } = task;
   const { V, common } = task.sizes;
   const weights = rowWeights ? reshape(slice(rowWeights, r, n), [n, 1]) : ones([n, 1]);
   // what a row of weight 0 holds may be anything: 0 · NaN is NaN
