@@ -1,7 +1,6 @@
 import { grads, matMul, memory, type Tensor, type Tensor2D, tidy, useBackend } from "@kd/tensor-core";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
-import { syncEngines } from "../../tensor-core/test/engines.ts";
 import { crossEntropy } from "../src/index.ts";
 import { logSoftmax, slopes } from "./definitions.ts";
 import { mapped, matrices, matrix, type Rows, runs } from "./matrices.ts";
@@ -32,7 +31,8 @@ const gradientAt = (student: Rows, labels: Int32Array, more: object = {}): numbe
     ).dataSync(),
   ]);
 
-describe.each(syncEngines)("crossEntropy on %s", (engine) => {
+// what a label, an id or NaN is can be seen here without waiting for a device
+describe.each(["cpu", "wasm"] as const)("crossEntropy on %s", (engine) => {
   beforeAll(async () => {
     await useBackend({ engine, blas: false });
   });

@@ -151,7 +151,8 @@ describe.each(syncEngines)("top-k rows on %s", (engine) => {
     expect(gradientAt(cut(2), pair)[3]).toBe(0);
   });
 
-  it("name what is wrong with them", () => {
+  // elsewhere an id is not looked at: that would be to wait for a device
+  it.skipIf(engine === "tensorflow")("name what is wrong with them", () => {
     const student = matrix([[1, 2, 3]]);
     const [ids, logProbs] = [tensor([[0, 1]], [1, 2], "int32") as Tensor2D, matrix([[-1, -2]])];
     const expectError = (teacher: object, message: RegExp, code: string) => {

@@ -16,6 +16,8 @@ import {
 import { rowLogSoftmax, rowLogSumExp } from "./row-sums.ts";
 import { scatterRows } from "./top-k-rows.ts";
 
+const SMALLEST = 1.2e-38; // of normal float32 numbers: TensorFlow takes smaller ones for 0, whose logarithm is none
+
 interface TopK {
   readonly ids: Tensor2D;
   readonly logProbs: Tensor2D;
@@ -34,7 +36,7 @@ export function portableTopK(s: Tensor2D, { ids, logProbs, tailMass }: TopK): { 
   // the rest by its own maximum: it may be far below the k
   const others = where(cast(scatterRows(ids, onesLike(p), V), "bool"), -3e38, logQ) as Tensor;
   const rest = rowLogSumExp(others);
-  const tail = mul(tailMass, sub(log(maximum(tailMass, 1e-38)), rest));
+  const tail = mul(tailMass, sub(log(maximum(tailMass, SMALLEST)), rest));
   const wanted = add(targets, mul(exp(sub(others, rest)), tailMass));
   return { value: add(listed, tail), gradient: sub(mul(q, add(mass, tailMass)), wanted) };
 }
