@@ -52,17 +52,53 @@ export async function gramMatrices(options: {
         return rdist({ student: ours.rows, teacher: theirs.rows, lengths: ours.lengths, ...form }).dataSync()[0] ?? 0;
       });
       const text =
-        line(row === 0 ? name : "", { y: -14, size: 14, weight: 600 }) +
+        line(row === 0 ? name : "", { y: -18, size: 14, weight: 600 }) +
         (column === 0 ? line(title, { y: -1, size: 12 }) : "") +
         line(model === teacher ? "" : `RDist to the teacher ${distance.toFixed(3)}`, { y: CELL + 18, size: 11 });
       parts.push({ x, y: y + 8, svg: `${text}<g transform="translate(0 4)">${heatMap(values)}</g>` });
     }
-  const key = Plot.legend({ document, color: COLOURS, width: 240, label: "cosine of two visual tokens" } as never);
-  parts.push({ x: 150, y: 2 * (CELL + 66) + 34, svg: (key as unknown as Element).outerHTML });
+  parts.push({
+    x: 150,
+    y: 2 * (CELL + 66) + 34,
+    svg:
+      key() +
+      line(`RDist: mean over ${others.length} pictures of an unseen vendor`, {
+        x: 290,
+        y: 18,
+        size: 11,
+      }),
+  });
   return panels([150 + 3 * (CELL + 30), 2 * (CELL + 66) + 96], parts);
 }
 
 const COLOURS = { type: "linear", scheme: "RdBu", reverse: true, domain: [-1, 1] } as const;
+
+/** The colours from −1 to 1; Plot's own legend needs a canvas. */
+function key(): string {
+  const steps = Array.from({ length: 41 }, (_, i) => i / 20 - 1);
+  const ramp = Plot.plot({
+    document,
+    width: 246,
+    height: 34,
+    marginTop: 0,
+    marginLeft: 8,
+    marginRight: 8,
+    padding: 0,
+    x: { tickSize: 3, ticks: [-1, 0, 1], label: null },
+    color: COLOURS as never,
+    marks: [
+      Plot.rectY(steps, {
+        x1: (x: number) => x,
+        x2: (x: number) => Math.min(1, x + 0.05),
+        y1: 0,
+        y2: 1,
+        fill: (x: number) => x,
+      }),
+    ],
+    y: { axis: null },
+  }).outerHTML;
+  return `${line("cosine of two visual tokens", { y: 0 })}<g transform="translate(-8 6)">${ramp}</g>`;
+}
 
 function heatMap(values: ArrayLike<number>): string {
   const n = Math.sqrt(values.length);
@@ -73,9 +109,9 @@ function heatMap(values: ArrayLike<number>): string {
     height: CELL,
     margin: 0,
     padding: 0,
-    x: { axis: null },
-    y: { axis: null },
+    x: { axis: null, round: false },
+    y: { axis: null, round: false },
     color: COLOURS as never,
-    marks: [Plot.cell(cells, { x: "x", y: "y", fill: "value", inset: 0 })],
+    marks: [Plot.cell(cells, { x: "x", y: "y", fill: "value", shapeRendering: "crispEdges" })],
   }).outerHTML;
 }
