@@ -1,4 +1,5 @@
 import { KdError } from "@kd/contract";
+import { tensorflowOps } from "../backend/tensorflow-ops.ts";
 import { type FusedKernels, fusedKernels } from "../kernels/binding.ts";
 import { constant, differentiable, type Operand, tensorOf } from "../operand.ts";
 import {
@@ -17,6 +18,7 @@ import {
   tile,
   transpose,
 } from "../ops.ts";
+import { tensorflowAttention } from "./attention-tensorflow.ts";
 
 /** Options of {@link attention}. */
 export interface AttentionOptions {
@@ -58,12 +60,13 @@ export function attention({ query, key, value, keyMask, causal, scale }: Attenti
     ...(keyMask === undefined ? {} : { keyMask: constant(keyMask) }),
   };
   return differentiable(operands, (x) => {
-    const k = fusedKernels();
+    const [k, ops] = [fusedKernels(), tensorflowOps()];
+    if (ops) return tensorflowAttention(ops, x as never, sizes);
     return k ? fused(k, x as never, sizes) : portable(x as never, sizes);
   }) as Tensor4D;
 }
 
-interface Sizes {
+export interface AttentionSizes {
   readonly b: number;
   readonly t: number;
   readonly s: number;
@@ -73,12 +76,12 @@ interface Sizes {
   readonly causal: boolean;
   readonly scale: number;
 }
-type Values = Record<"query" | "key" | "value", Tensor> & { readonly keyMask?: Tensor };
+export type AttentionValues = Record<"query" | "key" | "value", Tensor> & { readonly keyMask?: Tensor };
 
-const MASKED = -1e9;
+export const MASKED = -1e9;
 
 /** Additive mask `[B or 1, G·T, S]` in the layout of {@link portable}'s scores, built outside the tape. */
-function additiveMask({ b, t, s, h, kv, causal }: Sizes, keyMask?: Tensor): Tensor {
+function additiveMask({ b, t, s, h, kv, causal }: AttentionSizes, keyMask?: Tensor): Tensor {
   const one = new Float32Array(t * s);
   if (causal) for (let i = 0; i < t; i++) for (let j = s - t + i + 1; j < s; j++) one[i * s + j] = MASKED;
   const causalMask = tile(tensor(one, [1, t, s]), [1, h / kv, 1]);
@@ -92,7 +95,7 @@ function additiveMask({ b, t, s, h, kv, causal }: Sizes, keyMask?: Tensor): Tens
 }
 
 // Queries of one key head side by side, [B·KV, G·T, d]: keys and values are never repeated.
-function portable(x: Values, sizes: Sizes) {
+function portable(x: AttentionValues, sizes: AttentionSizes) {
   const { b, t, s, h, kv, d, scale } = sizes;
   const group = h / kv;
   const fold = (q: Tensor) =>
@@ -119,9 +122,9 @@ function portable(x: Values, sizes: Sizes) {
 }
 
 // Work of attention's products and exponentials, in elements of a plain kernel.
-const workOf = ({ b, t, s, h, d }: Sizes): number => (b * h * t * s * d) / 8;
+const workOf = ({ b, t, s, h, d }: AttentionSizes): number => (b * h * t * s * d) / 8;
 
-function fused(k: FusedKernels, x: Values, sizes: Sizes) {
+function fused(k: FusedKernels, x: AttentionValues, sizes: AttentionSizes) {
   const { b, t, s, h, kv, d, causal, scale } = sizes;
   const out = k.output(x.query.shape);
   const logSums = k.output([b, h, t]);

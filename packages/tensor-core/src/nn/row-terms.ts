@@ -19,14 +19,11 @@ export const portableTerms: RowTerms = {
     const hot = oneHot(labels, logits.shape[1]);
     return { rows: neg(sum(mul(logSoftmax(logits), hot), 1, true)), gradient: sub(softmax(logits), hot) };
   },
-  divergence: (logits, teacher) => divergenceBy(logSoftmax, logits, teacher),
+  divergence(logits, teacher) {
+    const p = softmax(teacher);
+    return {
+      rows: sum(mul(p, sub(logSoftmax(teacher), logSoftmax(logits))), 1, true),
+      gradient: sub(softmax(logits), p),
+    };
+  },
 };
-
-/** The divergence by an engine's log-softmax over the last axis. */
-export function divergenceBy(logSoftmax: (x: Tensor2D) => Tensor, logits: Tensor2D, teacher: Tensor2D): RowTerm {
-  const p = softmax(teacher);
-  return {
-    rows: sum(mul(p, sub(logSoftmax(teacher), logSoftmax(logits))), 1, true),
-    gradient: sub(softmax(logits), p),
-  };
-}
