@@ -41,7 +41,7 @@ export interface TensorflowOps {
   /** One with any number of outputs. */
   ops(name: string, inputs: readonly Input[], outputs: number, attributes?: Attributes): Handle[];
   /** A value that outlives `body`, made again when another key is asked for under the same name. */
-  latest(name: string, key: string, make: () => Handle): Handle;
+  latest(name: string, key: readonly unknown[], make: () => Handle): Handle;
 }
 
 const FLOAT: Attributes = { T: "float32" };
@@ -60,7 +60,7 @@ export function tensorflowOps(): TensorflowOps | undefined {
 function create(backend: NodeBackend, binding: NodeBinding): TensorflowOps {
   const constants = createConstants(binding);
   const lists = new WeakMap<Attributes, readonly object[]>();
-  const latest = new Map<string, { readonly key: string; readonly handle: Handle }>();
+  const latest = new Map<string, { readonly key: readonly unknown[]; readonly handle: Handle }>();
   let made = new Set<number>();
 
   const idOf = (input: Input): number => {
@@ -105,7 +105,7 @@ function create(backend: NodeBackend, binding: NodeBinding): TensorflowOps {
     },
     latest(name, key, make) {
       const before = latest.get(name);
-      if (before?.key === key) return before.handle;
+      if (before?.key.every((part, i) => part === key[i])) return before.handle;
       const handle = make();
       made.delete(handle.id);
       latest.set(name, { key, handle });

@@ -57,7 +57,7 @@ function maskOf(ops: TensorflowOps, { keyMask }: AttentionValues, { b, t, s, cau
   if (!causal && keyMask === undefined) return undefined;
   const { add, sub, mul, reshape } = tensorflowMath(ops);
   const hide = (seen: Input) => mul(sub(1, seen), MASKED);
-  return ops.latest("attention mask", [t, s, causal, keyMask?.id].join(), () => {
+  return ops.latest("attention mask", [t, s, causal, keyMask?.dataId], () => {
     const keys = keyMask === undefined ? undefined : reshape(hide(keyMask), [b, 1, 1, s]);
     if (!causal) return keys as Handle;
     const past = ops.op("MatrixBandPart", [ops.op("Fill", [[1, 1, t, s], 1], FILL), { int: -1 }, { int: s - t }], BAND);
