@@ -99,11 +99,14 @@ function rolled(ops: TensorflowOps, x: Tensor, { cos, sin }: Record<"cos" | "sin
   const { mul, reshape } = tensorflowMath(ops);
   const [length, headDim] = cos.shape as [number, number];
   const half = headDim / 2;
-  const [y] = ops.compute(() => {
+  const table = (t: Input) => reshape(t, [1, length, 1, headDim]);
+  const signed = () => {
     const part = (column: number) => ops.op("Slice", [sin, [0, column], [length, half]], SLICE);
-    const signed = ops.op("ConcatV2", [ops.op("Neg", [part(0)]), part(half), { int: 1 }], CONCAT);
-    const table = (t: Input) => reshape(t, [1, length, 1, headDim]);
-    const turned = mul(ops.op("Roll", [x, [half], [3]], ROLL), table(signed));
+    return table(ops.op("ConcatV2", [ops.op("Neg", [part(0)]), part(half), { int: 1 }], CONCAT));
+  };
+  const [y] = ops.compute(() => {
+    const sines = ops.latest("signed sines", [sin.dataId], signed); // those of every layer
+    const turned = mul(ops.op("Roll", [x, [half], [3]], ROLL), sines);
     return [ops.op(direction === 1 ? "AddV2" : "Sub", [mul(x, table(cos)), turned])];
   }) as [Tensor];
   return y;

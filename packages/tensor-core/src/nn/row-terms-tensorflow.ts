@@ -27,7 +27,7 @@ export function tensorflowTerms(ops: TensorflowOps): RowTerms {
         }) as [Tensor, Tensor];
         return { rows: loss, gradient };
       } catch (error) {
-        const outside = /indices\[.*\] = (\d+) is not in/.exec((error as Error).message); // on a CPU; a GPU gives 0
+        const outside = /indices\[.*\] = (\d+) is not in/.exec((error as Error).message); // on a CPU; a GPU does not look
         if (outside === null) throw error;
         const message = `rowLosses: label ${outside[1]} must be below the vocabulary's ${width}`;
         throw new KdError("KD_DATA", message, { cause: error });

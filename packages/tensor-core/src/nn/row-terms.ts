@@ -1,7 +1,7 @@
 import { logSoftmax, mul, neg, oneHot, softmax, sub, sum, type Tensor, type Tensor1D, type Tensor2D } from "../ops.ts";
 
 /** A loss of each row `[n, 1]` and its gradient with respect to the logits `[n, V]`. */
-export interface RowTerm {
+interface RowTerm {
   readonly rows: Tensor;
   readonly gradient: Tensor;
 }
