@@ -135,7 +135,10 @@ export function sumOfSquares(tensors: readonly Tensor[]): Scalar {
 
 function composedSum(tensors: readonly Tensor[]): Scalar {
   const ops = tensorflowOps();
-  const squares = (t: Tensor): Tensor =>
-    ops === undefined ? sum(square(t)) : mul(ops.run("L2Loss", [t], 1)[0] as Tensor, 2); // L2Loss is half of it
-  return tidy(() => tensors.reduce((total: Tensor, t) => add(total, squares(t)), scalar(0))) as Scalar;
+  if (ops === undefined || tensors.length === 0)
+    return tidy(() => tensors.reduce((total: Tensor, t) => add(total, sum(square(t))), scalar(0))) as Scalar;
+  return ops.compute(() => {
+    const halves = tensors.map((t) => ops.op("L2Loss", [t])); // half of the squares
+    return [ops.op("Mul", [ops.op("AddN", halves, { T: "float32", N: halves.length }), 2])];
+  })[0] as Scalar;
 }
