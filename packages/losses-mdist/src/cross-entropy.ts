@@ -37,6 +37,7 @@ export function crossEntropy({ student, labels, rows, count, chunkSize }: CrossE
       student: s,
       labels: tensor1d(labels, "int32"),
       ceWeight,
+      where: "crossEntropy",
       ...(chunkSize === undefined ? {} : { chunkSize }),
     }).loss;
   });

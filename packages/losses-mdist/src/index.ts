@@ -1,3 +1,13 @@
+export { type Divergence, type TopKRows, type TopKRowsOptions, topKRows } from "@kd/tensor-core";
+export { commonVocabulary, type TokenStrings } from "./common-vocabulary.ts";
 export { type CrossEntropyOptions, crossEntropy } from "./cross-entropy.ts";
-export { type ForwardKlOptions, forwardKl } from "./forward-kl.ts";
+export { forwardKl } from "./forward-kl.ts";
+export { type JsdOptions, jsd } from "./jsd.ts";
 export { type Mdist, type MdistOptions, mdist } from "./mdist.ts";
+export { reverseKl } from "./reverse-kl.ts";
+export type { DivergenceOptions, RowOptions } from "./row-divergence.ts";
+export { type SkewedKlOptions, skewedForwardKl, skewedReverseKl } from "./skewed-kl.ts";
+export { softCrossEntropy } from "./soft-cross-entropy.ts";
+export { symmetricKl } from "./symmetric-kl.ts";
+export { type TopKForwardKlOptions, topKForwardKl } from "./top-k-forward-kl.ts";
+export { totalVariation } from "./total-variation.ts";

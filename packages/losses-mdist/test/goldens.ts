@@ -14,6 +14,7 @@ export interface Golden {
   readonly name: string;
   readonly terms: Record<"from_logits" | "from_hidden_and_head", Record<string, number>>;
   readonly batch: TokenBatch;
+  readonly commonVocabulary: number;
   readonly rows: { readonly response: Int32Array; readonly visual: Int32Array };
   has(name: string): boolean;
   data(name: string): Float32Array;
@@ -53,12 +54,13 @@ export function golden(name: string): Golden {
     name,
     terms: record,
     batch,
+    commonVocabulary: record.shape.common_vocab,
     rows: { response: responseRows(batch), visual: visualRows(batch) },
     has: (key) => tensors.has(key),
     data: (key) => at(key).data as Float32Array,
     matrix: (key) => {
       const { shape, data } = at(key);
-      return tensor(data, [data.length / (shape.at(-1) as number), shape.at(-1) as number]) as Tensor2D;
+      return tensor(data, [shape.slice(0, -1).reduce((a, b) => a * b, 1), shape.at(-1) as number]) as Tensor2D;
     },
   };
 }

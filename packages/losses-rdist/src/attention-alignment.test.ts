@@ -1,6 +1,7 @@
 import { grads, mul, type Tensor, type Tensor4D, tensor, tidy, useBackend } from "@kd/tensor-core";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
+import { syncEngines } from "../../tensor-core/test/engines.ts";
 import { checkNothing, checkTidyAndFinite, close, numberOf } from "../test/loss-checks.ts";
 import { alignedLayers, attentionAlignment } from "./index.ts";
 
@@ -97,7 +98,7 @@ const distance = ({ student, teacher, spans }: Case, more: object = {}): number 
   numberOf(() => attentionAlignment({ student: tensors(student), teacher: teacher.map(tensors), spans, ...more }));
 const runs = { numRuns: 40, seed: 6 };
 
-describe.each(["cpu", "wasm"] as const)("attentionAlignment on %s", (engine) => {
+describe.each(syncEngines)("attentionAlignment on %s", (engine) => {
   beforeAll(async () => {
     await useBackend({ engine, blas: false });
   });

@@ -1,6 +1,7 @@
 import { constant, grads, type Tensor, type Tensor2D, useBackend } from "@kd/tensor-core";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
+import { syncEngines } from "../../tensor-core/test/engines.ts";
 import {
   checkNothing,
   checkSlopes,
@@ -73,7 +74,7 @@ const runs = { numRuns: 60, seed: 4 };
 const product = (hidden: Matrix, head: Matrix): Matrix =>
   hidden.map((h) => head.map((w) => h.reduce((s, x, i) => s + x * (w[i] as number), 0)));
 
-describe.each(["cpu", "wasm"] as const)("bild on %s", (engine) => {
+describe.each(syncEngines)("bild on %s", (engine) => {
   beforeAll(async () => {
     await useBackend({ engine, blas: false });
   });

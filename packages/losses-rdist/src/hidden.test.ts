@@ -1,6 +1,7 @@
 import { constant, type Tensor, type Tensor2D, useBackend } from "@kd/tensor-core";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
+import { syncEngines } from "../../tensor-core/test/engines.ts";
 import {
   checkNothing,
   checkSlopes,
@@ -44,7 +45,7 @@ const cases = fc
 const short = (rows: Matrix) => rows.some((row) => dot(row, row) < 1e-2);
 const runs = { numRuns: 60, seed: 3 };
 
-describe.each(["cpu", "wasm"] as const)("on %s", (engine) => {
+describe.each(syncEngines)("on %s", (engine) => {
   beforeAll(async () => {
     await useBackend({ engine, blas: false });
   });

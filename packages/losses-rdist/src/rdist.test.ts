@@ -1,6 +1,7 @@
 import { constant, grads, memory, type Tensor, type Tensor1D, type Tensor2D, tidy, useBackend } from "@kd/tensor-core";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
+import { syncEngines } from "../../tensor-core/test/engines.ts";
 import {
   type Case,
   cases,
@@ -47,7 +48,7 @@ const mapped = (side: Side, map: (row: readonly number[]) => readonly number[]):
 const runs = { numRuns: 60, seed: 5 };
 const logitForms = forms.filter(({ over }) => over !== "hidden");
 
-describe.each(["cpu", "wasm"] as const)("rdist on %s", (engine) => {
+describe.each(syncEngines)("rdist on %s", (engine) => {
   beforeAll(async () => {
     await useBackend({ engine, blas: false });
   });

@@ -1,9 +1,10 @@
 import { memory, tensor, useBackend } from "@kd/tensor-core";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
+import { syncEngines } from "../../tensor-core/test/engines.ts";
 import { topIds } from "./top-ids.ts";
 
-describe.each(["cpu", "wasm"] as const)("topIds on %s", (engine) => {
+describe.each(syncEngines)("topIds on %s", (engine) => {
   beforeAll(async () => {
     await useBackend({ engine, blas: false });
   });

@@ -1,12 +1,12 @@
-import { type Tensor, tidy, useBackend } from "@kd/tensor-core";
+import { useBackend } from "@kd/tensor-core";
 import { beforeAll, expect, it } from "vitest";
+import { oneEngine, valuesOf } from "../../tensor-core/test/engines.ts";
 import { tinyBatch, tinyConfig, tinyLlava, tinyPixels } from "../test/tiny-llava.ts";
 import { computeFeatures, createFeatureCache, parseLlavaConfig } from "./index.ts";
 
 beforeAll(async () => {
-  await useBackend({ engine: "wasm", blas: false });
+  await useBackend({ engine: oneEngine("wasm"), blas: false });
 });
-const values = (run: () => Tensor): number[] => [...tidy(run).dataSync()];
 
 it("gives the forward pass the same features as the pixels, whatever the chunks", async () => {
   const model = await tinyLlava();
@@ -21,8 +21,9 @@ it("gives the forward pass the same features as the pixels, whatever the chunks"
   );
   expect(() => cache.batch(["d"])).toThrow(/no image "d"/);
   const batch = tinyBatch();
-  const cached = values(() => model.forward({ ...batch, images: cache.batch(["a"]) }).hidden);
-  for (const [i, x] of values(() => model.forward(batch).hidden).entries()) expect(cached[i]).toBeCloseTo(x, 5);
+  const cached = await valuesOf(() => model.forward({ ...batch, images: cache.batch(["a"]) }).hidden);
+  for (const [i, x] of (await valuesOf(() => model.forward(batch).hidden)).entries())
+    expect(cached[i]).toBeCloseTo(x, 5);
 });
 
 it("refuses features of another tower", async () => {

@@ -19,13 +19,13 @@ import {
   type Tensor2D,
   tensor1d,
   tensor4d,
-  tidy,
   transpose,
   useBackend,
   type Variable,
   variableGrads,
 } from "@kd/tensor-core";
 import { beforeAll, describe, expect, it } from "vitest";
+import { engines, numberOf, oneEngine, tidyAsync, valuesOf } from "../../tensor-core/test/engines.ts";
 import { generate, type Llava } from "../src/index.ts";
 import { loadLlava, saveLlava } from "../src/node/index.ts";
 
@@ -33,13 +33,13 @@ const root = join(process.env.KD_GOLDENS ?? join(import.meta.dirname, "../../../
 const read = (name: string): Map<string, StoredTensor> =>
   parseSafetensors(readFileSync(join(root, name)), name).tensors;
 
-function goldenBatch(expected: Map<string, StoredTensor>): TokenBatch {
+async function goldenBatch(expected: Map<string, StoredTensor>): Promise<TokenBatch> {
   const get = (key: string): StoredTensor => expected.get(key) ?? expect.fail(`no ${key}`);
   const pixels = get("pixel_values");
   const [count, channels, height, width] = pixels.shape as [number, number, number, number];
-  const data = tidy(() =>
-    transpose(tensor4d(toFloat32(pixels), [count, channels, height, width]), [0, 2, 3, 1]).dataSync(),
-  ) as Float32Array;
+  const data = await valuesOf(() =>
+    transpose(tensor4d(toFloat32(pixels), [count, channels, height, width]), [0, 2, 3, 1]),
+  );
   const spans = toInt32(get("image_spans"));
   return {
     inputIds: Int32Array.from(toInt32(get("input_ids"))),
@@ -56,8 +56,8 @@ function goldenBatch(expected: Map<string, StoredTensor>): TokenBatch {
   };
 }
 
-function relativeError(got: Tensor, expected: StoredTensor, mask?: Uint8Array): number {
-  const [data, want] = [got.dataSync(), toFloat32(expected)];
+async function relativeError(got: Tensor, expected: StoredTensor, mask?: Uint8Array): Promise<number> {
+  const [data, want] = [await valuesOf(got), toFloat32(expected)];
   expect(got.shape).toEqual([...expected.shape]);
   const width = mask === undefined ? 1 : want.length / mask.length;
   let [worst, largest] = [0, 0];
@@ -82,7 +82,7 @@ function crossEntropy(model: Llava, batch: TokenBatch, trainable?: ReadonlySet<s
   return neg(mean(sum(mul(logSoftmax(logits), oneHot(labels, model.head.shape[0])), -1))) as Scalar;
 }
 
-describe.each(["cpu", "wasm"] as const)("LLaVA on %s", (engine) => {
+describe.each(engines)("LLaVA on %s", (engine) => {
   beforeAll(async () => {
     await useBackend({ engine, blas: false });
   });
@@ -95,17 +95,17 @@ describe.each(["cpu", "wasm"] as const)("LLaVA on %s", (engine) => {
     const model = await loadLlava(join(root, folder));
     const expected = read(`expected/${golden}.safetensors`);
     const stored = (key: string): StoredTensor => expected.get(key) ?? expect.fail(`no ${key}`);
-    const batch = goldenBatch(expected);
-    tidy(() => {
+    const batch = await goldenBatch(expected);
+    await tidyAsync(async () => {
       const layers = model.config.text_config.num_hidden_layers;
       const { hidden, hiddenStates, attentions } = model.forward(batch, { hiddenStates: [layers], attentions: [0] });
-      expect(hiddenStates?.[0]?.dataSync()).toEqual(hidden.dataSync());
+      expect(await valuesOf(hiddenStates?.[0] as Tensor)).toEqual(await valuesOf(hidden));
       const [size, length] = batch.shape;
       expect(attentions?.map(({ shape }) => shape)).toEqual([
         [size, model.config.text_config.num_attention_heads, length, length],
       ]);
-      expect(relativeError(hidden, stored("last_hidden_state"), batch.attentionMask)).toBeLessThan(1e-5);
-      expect(relativeError(linear(hidden, model.head), stored("logits"), batch.attentionMask)).toBeLessThan(1e-5);
+      expect(await relativeError(hidden, stored("last_hidden_state"), batch.attentionMask)).toBeLessThan(1e-5);
+      expect(await relativeError(linear(hidden, model.head), stored("logits"), batch.attentionMask)).toBeLessThan(1e-5);
     });
 
     const trained = [...model.groups.projector, ...model.groups.slm];
@@ -115,14 +115,16 @@ describe.each(["cpu", "wasm"] as const)("LLaVA on %s", (engine) => {
       () => crossEntropy(model, batch, trainable),
       trained.map((n) => model.params.get(n) as Variable),
     );
-    expect(Math.abs((value.dataSync()[0] as number) - (toFloat32(stored("loss"))[0] as number))).toBeLessThan(2e-5);
+    expect(Math.abs((await numberOf(value)) - (toFloat32(stored("loss"))[0] as number))).toBeLessThan(2e-5);
     expect(memory().numTensors).toBe(before + 1 + trained.length);
     let checked = 0;
     for (const name of trained) {
       const key = `grad.model.${name.replace("language_model.model.", "language_model.")}`;
       const want = expected.get(key);
       if (want === undefined) continue;
-      expect(relativeError(grads[(model.params.get(name) as Variable).name] as Tensor, want), name).toBeLessThan(5e-5);
+      expect(await relativeError(grads[(model.params.get(name) as Variable).name] as Tensor, want), name).toBeLessThan(
+        5e-5,
+      );
       checked++;
     }
     expect(checked).toBeGreaterThan(8);
@@ -150,7 +152,7 @@ describe.each(["cpu", "wasm"] as const)("LLaVA on %s", (engine) => {
 });
 
 it("saves a folder that loads to the same weights, and refuses to overwrite it", async () => {
-  await useBackend({ engine: "wasm", blas: false });
+  await useBackend({ engine: oneEngine("wasm"), blas: false });
   const folder = mkdtempSync(join(tmpdir(), "kd-llava-"));
   try {
     const model = await loadLlava(join(root, "llava_default"));
@@ -158,7 +160,8 @@ it("saves a folder that loads to the same weights, and refuses to overwrite it",
     const again = await loadLlava(join(folder, "student"));
     expect(again.config).toEqual(model.config);
     expect(again.tower).toBe(model.tower);
-    for (const [name, value] of model.params) expect(again.params.get(name)?.dataSync()).toEqual(value.dataSync());
+    for (const [name, value] of model.params)
+      expect(await valuesOf(again.params.get(name) ?? expect.fail(name))).toEqual(await valuesOf(value));
     await expect(saveLlava(model, join(folder, "student"))).rejects.toThrow("exists");
     await expect(saveLlava(model, join(folder, "b"), { files: { "../evil": "" } })).rejects.toThrow("plain file name");
   } finally {

@@ -19,6 +19,7 @@ import {
   variableGrads,
 } from "@kd/tensor-core";
 import { beforeAll, describe, expect, it } from "vitest";
+import { oneEngine, syncEngines, valuesOf } from "../../tensor-core/test/engines.ts";
 import { embedTokens, greedyDecode, initQwen2, parseQwen2Config, qwen2Forward, qwen2Outputs } from "./index.ts";
 
 const sizes = { vocab_size: 20, hidden_size: 8, intermediate_size: 16, num_hidden_layers: 2, num_attention_heads: 2 };
@@ -26,7 +27,7 @@ const config = parseQwen2Config({ ...sizes, num_key_value_heads: 1 });
 const ids = Int32Array.of(1, 2, 3, 4, 5, 6);
 let params: Params;
 beforeAll(async () => {
-  await useBackend({ engine: "cpu", blas: false });
+  await useBackend({ engine: oneEngine("cpu"), blas: false });
   params = initQwen2(config, createRng(3));
 });
 
@@ -62,12 +63,12 @@ it("names a missing parameter", () => {
   embeddings.dispose();
 });
 
-it("looks at no later position, so that padding on the right changes nothing", () => {
-  const hidden = (inputIds: Int32Array) => {
+it("looks at no later position, so that padding on the right changes nothing", async () => {
+  const hidden = async (inputIds: Int32Array) => {
     const embeddings = embedTokens({ config, params, inputIds, shape: [1, 6] });
-    return [...qwen2Forward({ config, params, embeddings }).dataSync()].slice(0, 4 * 8);
+    return (await valuesOf(qwen2Forward({ config, params, embeddings }))).slice(0, 4 * 8);
   };
-  const [one, other] = [hidden(ids), hidden(Int32Array.of(1, 2, 3, 4, 19, 0))];
+  const [one, other] = [await hidden(ids), await hidden(Int32Array.of(1, 2, 3, 4, 19, 0))];
   for (const [i, x] of one.entries()) expect(x).toBeCloseTo(other[i] as number, 6);
 });
 
@@ -83,7 +84,7 @@ it("ends each row before its end token, and frees everything but the prompt", as
   expect(memory().numTensors).toBe(before);
 });
 
-describe.each(["cpu", "wasm"] as const)("gradient checkpointing on %s", (engine) => {
+describe.each(syncEngines)("gradient checkpointing on %s", (engine) => {
   beforeAll(async () => {
     await useBackend({ engine, blas: false });
   });
@@ -153,7 +154,7 @@ it.each(["bf16", "fp16"] as const)(
 );
 
 it("frees each layer's activations when there is no gradient", async () => {
-  await useBackend({ engine: "cpu" });
+  await useBackend({ engine: oneEngine("cpu"), blas: false });
   const embeddings = embedTokens({ config, params, inputIds: ids, shape: [2, 3] });
   let most = 0;
   const watched: Params = new Map(params);

@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseSafetensors, type StoredTensor, toFloat32, toInt32 } from "@kd/safetensors";
-import { linear, memory, type Params, type Tensor, type Tensor2D, tensor, tidy, useBackend } from "@kd/tensor-core";
+import { linear, memory, type Params, type Tensor, type Tensor2D, tensor, useBackend } from "@kd/tensor-core";
 import { beforeAll, describe, expect, it } from "vitest";
+import { engines, tidyAsync, valuesOf } from "../../tensor-core/test/engines.ts";
 import { embedTokens, greedyDecode, headName, parseQwen2Config, qwen2Outputs } from "../src/index.ts";
 
 const root = join(process.env.KD_GOLDENS ?? join(import.meta.dirname, "../../../goldens/data"), "models");
@@ -11,8 +12,8 @@ const read = (name: string): Map<string, StoredTensor> =>
 const prefix = "";
 
 /** Largest difference on real positions, relative to the largest expected value. */
-function relativeError(got: Tensor, expected: StoredTensor, mask: Int32Array): number {
-  const [data, want] = [got.dataSync(), toFloat32(expected)];
+async function relativeError(got: Tensor, expected: StoredTensor, mask: Int32Array): Promise<number> {
+  const [data, want] = [await valuesOf(got), toFloat32(expected)];
   const width = want.length / mask.length;
   let [worst, largest] = [0, 0];
   for (const [i, x] of want.entries()) {
@@ -23,7 +24,7 @@ function relativeError(got: Tensor, expected: StoredTensor, mask: Int32Array): n
   return worst / largest;
 }
 
-describe.each(["cpu", "wasm"] as const)("Qwen2 on %s", (engine) => {
+describe.each(engines)("Qwen2 on %s", (engine) => {
   beforeAll(async () => {
     await useBackend({ engine, blas: false });
   });
@@ -38,19 +39,19 @@ describe.each(["cpu", "wasm"] as const)("Qwen2 on %s", (engine) => {
     const shape = stored("input_ids").shape as unknown as [number, number];
     const [inputIds, mask] = [Int32Array.from(toInt32(stored("input_ids"))), toInt32(stored("attention_mask"))];
     const before = memory().numTensors;
-    tidy(() => {
+    await tidyAsync(async () => {
       const embeddings = embedTokens({ config, params, inputIds, shape, prefix });
       const count = config.num_hidden_layers;
       const layers = Array.from({ length: count + 1 }, (_, i) => i);
       const { hidden, hiddenStates } = qwen2Outputs({ config, params, embeddings, prefix, hiddenStates: layers });
       for (const [layer, state] of (hiddenStates ?? []).entries())
         expect(
-          relativeError(state, stored(layer < count ? `hidden_states.${layer}` : "last_hidden_state"), mask),
+          await relativeError(state, stored(layer < count ? `hidden_states.${layer}` : "last_hidden_state"), mask),
         ).toBeLessThan(1e-5);
       expect(hiddenStates).toHaveLength(count + 1);
-      expect(relativeError(hidden, stored("last_hidden_state"), mask)).toBeLessThan(1e-5);
+      expect(await relativeError(hidden, stored("last_hidden_state"), mask)).toBeLessThan(1e-5);
       const logits = linear(hidden, params.get(headName(config, prefix)) as Tensor2D);
-      expect(relativeError(logits, stored("logits"), mask)).toBeLessThan(1e-5);
+      expect(await relativeError(logits, stored("logits"), mask)).toBeLessThan(1e-5);
     });
     const generated = toInt32(stored("generated"));
     const count = generated.length / shape[0];

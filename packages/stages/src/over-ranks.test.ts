@@ -1,6 +1,7 @@
 import { type AllReduce, KdError } from "@kd/contract";
 import { memory, useBackend } from "@kd/tensor-core";
 import { beforeAll, describe, expect, it } from "vitest";
+import { syncEngines } from "../../tensor-core/test/engines.ts";
 import { tinyBatch, tinyModel } from "../test/tiny-model.ts";
 import { stages, type TrainReport, trainStage } from "./index.ts";
 
@@ -37,7 +38,7 @@ const STEPS = [
   [text(), text()],
 ];
 
-describe.each(["cpu", "wasm"] as const)("ranks on %s", (engine) => {
+describe.each(syncEngines)("ranks on %s", (engine) => {
   beforeAll(async () => {
     await useBackend({ engine, blas: false });
   });

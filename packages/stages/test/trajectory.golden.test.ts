@@ -6,6 +6,7 @@ import { memory, useBackend } from "@kd/tensor-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Llava } from "../../mllm/src/index.ts";
 import { loadLlava } from "../../mllm/src/node/index.ts";
+import { engines, oneEngine, valuesOf } from "../../tensor-core/test/engines.ts";
 import { stages, type TrainReport, trainableNames, trainStage } from "../src/index.ts";
 
 const root = join(process.env.KD_GOLDENS ?? join(import.meta.dirname, "../../../goldens/data"), "training");
@@ -90,13 +91,13 @@ function expectSteps(got: readonly TrainReport[], want: readonly GoldenStep[]): 
   }
 }
 
-function expectFinals(student: Llava, run: string): void {
+async function expectFinals(student: Llava, run: string): Promise<void> {
   let checked = 0;
   for (const [name, value] of student.params) {
     const want = finals.get(`${run}.model.${name.replace("language_model.model.", "language_model.")}`);
     if (want === undefined) continue;
     const expected = toFloat32(want);
-    for (const [i, x] of value.dataSync().entries())
+    for (const [i, x] of (await valuesOf(value)).entries())
       expect(Math.abs(x - (expected[i] as number)), name).toBeLessThan(1e-4);
     checked++;
   }
@@ -105,13 +106,14 @@ function expectFinals(student: Llava, run: string): void {
 
 const six = Array.from({ length: 6 }, (_, i) => [`step${i}`]);
 
-describe.each(["cpu", "wasm"] as const)("the PyTorch trajectory on %s", (engine) => {
+describe.each(engines)("the PyTorch trajectory on %s", (engine) => {
   beforeAll(async () => {
     await useBackend({ engine, blas: false });
   });
 
-  // cpu repeats the portable bodies; two of its runs are enough and keep the suite short
-  const names = Object.keys(runs).filter((name) => engine === "wasm" || ["dft_decay", "dpt_nodecay"].includes(name));
+  // cpu and webgpu have the portable bodies in common; two of their runs are enough and keep the suite short
+  const own = engine === "wasm" || engine === "tensorflow";
+  const names = Object.keys(runs).filter((name) => own || ["dft_decay", "dpt_nodecay"].includes(name));
   it.each(names)("%s: rates, terms, norms and final weights", async (name) => {
     const { stage, peak_lr, weight_decay, warmup_ratio, steps } = runs[name];
     const [student, teacher] = [await load("student_init"), await load("teacher")];
@@ -120,7 +122,7 @@ describe.each(["cpu", "wasm"] as const)("the PyTorch trajectory on %s", (engine)
     const before = memory().numTensors;
     expectSteps(await run(stage, student, teacher, batches, options), steps);
     expect(memory().numTensors).toBe(before);
-    expectFinals(student, name);
+    await expectFinals(student, name);
   });
 
   it("dpt, sft and dft one after the other hand the weights on", async () => {
@@ -128,7 +130,7 @@ describe.each(["cpu", "wasm"] as const)("the PyTorch trajectory on %s", (engine)
     const [student, teacher] = [await load("student_init"), await load("teacher")];
     for (const { stage, peak_lr, steps } of chain)
       expectSteps(await run(stage, student, teacher, six, { learningRate: peak_lr }), steps);
-    expectFinals(student, "chain_nodecay");
+    await expectFinals(student, "chain_nodecay");
   });
 
   it("two micro-batches are one batch of their sum", async () => {
@@ -139,7 +141,7 @@ describe.each(["cpu", "wasm"] as const)("the PyTorch trajectory on %s", (engine)
 });
 
 it("a stage that distils asks for its teacher", async () => {
-  await useBackend({ engine: "cpu", blas: false });
+  await useBackend({ engine: oneEngine("cpu"), blas: false });
   const student = await load("student_init");
   expect(() => trainStage({ stage: stages.dft, student, steps: [], totalSteps: 1 })).toThrow(/needs a teacher/);
   expect(trainableNames(stages.dpt, student).every((name) => name.startsWith("multi_modal_projector"))).toBe(true);

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
+import { syncEngines } from "../test/engines.ts";
 import {
   add,
   checkpoint,
@@ -30,7 +31,7 @@ type Block = { x: Operand; norm: Operand; weight: Operand; idle: Operand };
 const block = ({ x, norm, weight }: Block): Tensor =>
   add("constant" in x ? x.constant : x, linear(rmsNorm(x, norm as never), weight as never));
 
-describe.each(["cpu", "wasm"] as const)("checkpoint on %s", (engine) => {
+describe.each(syncEngines)("checkpoint on %s", (engine) => {
   beforeAll(async () => {
     await useBackend({ engine, blas: false });
   });

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
+import { syncEngines } from "../test/engines.ts";
 import {
   add,
   constant,
@@ -62,7 +63,7 @@ const floats = (shape: number[], seed: number): Tensor => {
   );
 };
 
-describe.each(["cpu", "wasm"] as const)("half tensors on %s", (engine) => {
+describe.each(syncEngines)("half tensors on %s", (engine) => {
   beforeAll(async () => {
     await useBackend({ engine, blas: false });
   });

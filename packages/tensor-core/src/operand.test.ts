@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
+import { syncEngines } from "../test/engines.ts";
 import {
   add,
   customGrad,
@@ -15,7 +16,7 @@ import {
   useBackend,
 } from "./index.ts";
 
-describe.each(["cpu", "wasm"] as const)("what a backward pass has used is freed at once on %s", (engine) => {
+describe.each(syncEngines)("what a backward pass has used is freed at once on %s", (engine) => {
   beforeAll(() => useBackend({ engine, blas: false }));
   const x = (): Tensor => tensor(new Float32Array(1000).fill(0.5), [10, 100]);
 

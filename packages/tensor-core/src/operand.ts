@@ -55,7 +55,8 @@ function freeUsed(dy: Tensor, kept: readonly Tensor[], results: readonly Tensor[
   for (const tensor of ours.has(dy) ? [...kept, dy] : kept) if (!results.includes(tensor)) tensor.dispose();
 }
 
-interface Forward<K extends string> {
+/** What an op's body gives. */
+export interface Forward<K extends string> {
   readonly value: Tensor;
   /** Tensors that `backward` needs besides the operands; they live until the gradient is taken. */
   readonly saved?: readonly Tensor[];

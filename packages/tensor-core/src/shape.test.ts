@@ -1,9 +1,10 @@
 import { beforeAll, expect, it } from "vitest";
+import { oneEngine } from "../test/engines.ts";
 import { useBackend, zeros } from "./index.ts";
 import { assertShapes } from "./shape.ts";
 
 beforeAll(async () => {
-  await useBackend({ engine: "cpu" });
+  await useBackend({ engine: oneEngine("cpu") });
 });
 
 it("binds a letter once and names the argument that disagrees", () => {

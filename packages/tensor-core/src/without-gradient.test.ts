@@ -1,7 +1,8 @@
 import { beforeAll, describe, expect, it } from "vitest";
+import { syncEngines } from "../test/engines.ts";
 import { grad, memory, mul, sum, type Tensor, tensor1d, tidy, topk, useBackend, withoutGradient } from "./index.ts";
 
-describe.each(["cpu", "wasm"] as const)("withoutGradient on %s", (engine) => {
+describe.each(syncEngines)("withoutGradient on %s", (engine) => {
   beforeAll(async () => {
     await useBackend({ engine, blas: false });
   });

@@ -3,13 +3,14 @@ import { join } from "node:path";
 import { parseSafetensors, type StoredTensor, toFloat32 } from "@kd/safetensors";
 import { type Params, type Tensor4D, tensor, tidy, transpose, useBackend } from "@kd/tensor-core";
 import { describe, expect, it } from "vitest";
+import { engines, valuesOf } from "../../tensor-core/test/engines.ts";
 import { parseSiglipConfig, siglipForward } from "../src/index.ts";
 
 const root = join(process.env.KD_GOLDENS ?? join(import.meta.dirname, "../../../goldens/data"), "models");
 const read = (name: string) => parseSafetensors(readFileSync(join(root, name)), name).tensors;
 const toTensor = (t: StoredTensor) => tensor(toFloat32(t), [...t.shape]);
 
-describe.each(["cpu", "wasm"] as const)("siglip on %s", (engine) => {
+describe.each(engines)("siglip on %s", (engine) => {
   it("gives every hidden state and the last one after its norm", async () => {
     await useBackend({ engine });
     const config = parseSiglipConfig(JSON.parse(readFileSync(join(root, "siglip/config.json"), "utf8")));
@@ -31,7 +32,7 @@ describe.each(["cpu", "wasm"] as const)("siglip on %s", (engine) => {
       expect(features.shape).toEqual(stored(name).shape);
       const want = toFloat32(stored(name));
       const largest = want.reduce((most, v) => Math.max(most, Math.abs(v)), 0);
-      const worst = Float32Array.from(features.dataSync()).reduce(
+      const worst = (await valuesOf(features)).reduce(
         (most, v, i) => Math.max(most, Math.abs(v - (want[i] as number))),
         0,
       );

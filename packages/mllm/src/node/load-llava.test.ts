@@ -3,8 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { WritableTensor } from "@kd/safetensors";
 import { writeSafetensors } from "@kd/safetensors/node";
-import { halfOf, memory, memoryReport, tidy, useBackend } from "@kd/tensor-core";
+import { halfOf, memory, memoryReport, type Tensor, useBackend } from "@kd/tensor-core";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { oneEngine, valuesOf } from "../../../tensor-core/test/engines.ts";
 import { tinyBatch, tinyLlava } from "../../test/tiny-llava.ts";
 import { generate, type Llava } from "../index.ts";
 import { loadLlava, saveLlava } from "./index.ts";
@@ -12,14 +13,12 @@ import { loadLlava, saveLlava } from "./index.ts";
 let home: string;
 let tensors: [string, WritableTensor][];
 beforeAll(async () => {
-  await useBackend({ engine: "wasm", blas: false });
+  await useBackend({ engine: oneEngine("wasm"), blas: false });
   home = await mkdtemp(join(tmpdir(), "kd-mllm-"));
   const model = await tinyLlava();
   await saveLlava(model, join(home, "good"));
-  tensors = [...model.params].map(([name, t]) => [
-    name,
-    { dtype: "F32", shape: t.shape, data: Float32Array.from(t.dataSync()) },
-  ]);
+  tensors = [];
+  for (const [name, t] of model.params) tensors.push([name, { dtype: "F32", shape: t.shape, data: await valuesOf(t) }]);
 });
 afterAll(() => rm(home, { recursive: true }));
 
@@ -68,9 +67,10 @@ it.each([
   expect(kept.tower).toBe(rounded.tower);
   const tensors = memory().numTensors;
   for (const model of [kept, again]) {
-    for (const [name, value] of model.params) expect(value.dataSync()).toEqual(rounded.params.get(name)?.dataSync());
-    const hidden = (model: Llava) => tidy(() => model.forward(tinyBatch()).hidden.dataSync());
-    expect(hidden(model)).toEqual(hidden(rounded));
+    for (const [name, value] of model.params)
+      expect(await valuesOf(value)).toEqual(await valuesOf(rounded.params.get(name) as Tensor));
+    const hidden = (model: Llava) => valuesOf(() => model.forward(tinyBatch()).hidden);
+    expect(await hidden(model)).toEqual(await hidden(rounded));
     expect(await generate(model, tinyBatch(), { maxNewTokens: 3 })).toEqual(
       await generate(rounded, tinyBatch(), { maxNewTokens: 3 }),
     );

@@ -19,8 +19,8 @@ const slowGemm = ({ engine, gemm, machine }: AdviceFacts): boolean =>
   engine === "wasm" && gemm.provider !== "blas" && machine.platform !== "browser";
 /** Libraries were looked for: with `blas: false` none is among what was tried. */
 const soughtBlas = ({ tried }: AdviceFacts): boolean => tried.some(({ name }) => !NO_LIBRARIES.includes(name));
-const fewThreads = ({ engine, gemm, threads, machine }: AdviceFacts): boolean =>
-  engine === "wasm" && gemm.provider !== "onnxruntime" && threads < machine.threads; // ONNX Runtime's product has all of them
+const fewThreads = ({ engine, threads, machine }: AdviceFacts): boolean =>
+  engine === "wasm" && threads < machine.threads;
 const failure = ({ tried }: AdviceFacts, engine: string): string | undefined =>
   tried.find(({ name }) => name === engine)?.reason;
 

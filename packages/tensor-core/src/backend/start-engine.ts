@@ -1,6 +1,7 @@
 import { KdError } from "@kd/contract";
 import { ready, setBackend, engine as tfEngine } from "@tensorflow/tfjs-core";
 import { loadTensorflow, loadWebgpu } from "#node";
+import { repairWebgpuKernels } from "./webgpu-kernels.ts";
 
 /** Makes an engine that is registered with tfjs the current one. Throws KD_BACKEND when it does not start. */
 export async function start(name: string): Promise<object> {
@@ -32,5 +33,7 @@ export async function startTensorflow({ gpuOnly }: { gpuOnly: boolean }): Promis
 
 export async function startWebgpu(): Promise<object> {
   if (tfEngine().registryFactory.webgpu === undefined) await loadWebgpu();
-  return start("webgpu");
+  const backend = await start("webgpu");
+  repairWebgpuKernels();
+  return backend;
 }

@@ -2,13 +2,13 @@ import "@tensorflow/tfjs-backend-cpu";
 import "@tensorflow/tfjs-backend-wasm";
 import { KdError } from "@kd/contract";
 import { env, setBackend, engine as tfEngine } from "@tensorflow/tfjs-core";
-import { needsOwnHeap } from "#node";
 import { chooseGemm } from "../gemm/choose-gemm.ts";
 import { gemmCandidates } from "../gemm/gemm-candidates.ts";
 import { type KernelHost, kernelHost } from "../kernels/binding.ts";
 import { type BackendDescription, describe, type StartedBackend, type Tried } from "./description.ts";
 import { startCpu, startTensorflow, startWebgpu } from "./start-engine.ts";
 import { startWasm } from "./start-wasm.ts";
+import { tensorflowVersion } from "./tensorflow-ops.ts";
 
 /** What {@link useBackend} starts. */
 export interface BackendOptions {
@@ -20,14 +20,7 @@ export interface BackendOptions {
   readonly threads?: number;
 }
 
-/** What the engines' starts read. */
-interface StartOptions {
-  readonly gpuOnly: boolean;
-  /** Whether wasm's heap must not be shared with threads. */
-  readonly ownHeap: boolean;
-}
-
-const STARTS: Readonly<Record<string, (options: StartOptions) => Promise<object>>> = {
+const STARTS: Readonly<Record<string, (options: { gpuOnly: boolean }) => Promise<object>>> = {
   tensorflow: startTensorflow,
   wasm: startWasm,
   cpu: startCpu,
@@ -57,8 +50,7 @@ async function startNow(options: BackendOptions): Promise<BackendDescription> {
   try {
     const wasm = engine === "auto" || engine === "wasm";
     const names = wasm ? gemmCandidates(options.blas, tried) : [];
-    const ownHeap = names[0] !== undefined && needsOwnHeap(names[0]);
-    const { name, backend } = await startFirst(engine, { ownHeap, tried });
+    const { name, backend } = await startFirst(engine, tried);
     return describe(backend, await furnish(name, backend, { ...options, names, tried }));
   } catch (error) {
     if (before) await setBackend(before);
@@ -69,10 +61,7 @@ async function startNow(options: BackendOptions): Promise<BackendDescription> {
   }
 }
 
-async function startFirst(
-  engine: string,
-  { ownHeap, tried }: { ownHeap: boolean; tried: Tried[] },
-): Promise<{ name: string; backend: object }> {
+async function startFirst(engine: string, tried: Tried[]): Promise<{ name: string; backend: object }> {
   for (const name of engine === "auto" ? AUTO : [engine]) {
     const start = STARTS[name];
     if (start === undefined)
@@ -81,7 +70,7 @@ async function startFirst(
         `useBackend: expected an engine of auto, ${Object.keys(STARTS).join(", ")}, got "${name}"`,
       );
     try {
-      return { name, backend: await start({ gpuOnly: engine === "auto", ownHeap }) };
+      return { name, backend: await start({ gpuOnly: engine === "auto" }) };
     } catch (error) {
       if (engine !== "auto") throw error;
       tried.push({ name, reason: reasonOf(error) });
@@ -108,5 +97,6 @@ async function furnish(
       "KD_BACKEND",
       `useBackend: expected engine "wasm" for blas "${blas}", got "${engine}"; leave blas out`,
     );
-  return { engine, gemm: { provider: "engine" }, threads: 1, simd: false, fused: false, tried };
+  const gemm = { provider: "engine", ...tensorflowVersion(backend) } as const;
+  return { engine, gemm, threads: 1, simd: false, fused: false, tried };
 }

@@ -16,6 +16,8 @@ beforeAll(async () => {
   host = kernelHost(engine().backend) as KernelHost;
 });
 
+const perThread = { kind: "blas" as const, koffi: "", path: "", base: 0 }; // no other thread binds it here
+
 const wrong: readonly (readonly [string, (right: Gemm) => Gemm])[] = [
   ["does nothing", () => () => {}],
   [
@@ -62,7 +64,7 @@ it("the check passes the kernels' own product", () => {
 it.each(wrong)("a library that %s is refused with the reason, and wasm multiplies", async (_, spoil) => {
   const tried: { name: string; reason: string }[] = [];
   const gemm = spoil(host.serialGemm);
-  const open = () => ({ provider: "blas" as const, gemm, from: 1, threads: 4 });
+  const open = () => ({ provider: "blas" as const, gemm, from: 1, perThread });
   const chosen = await chooseGemm(host, { names: ["wrong.so"], required: false, threads: 1, tried, open });
   expect(chosen).toEqual({ gemm: { provider: "wasm" }, threads: 1 });
   expect(tried).toEqual([{ name: "wrong.so", reason: expect.stringMatching(/wrong product: error \S+ at 17×29×41/) }]);
@@ -77,7 +79,7 @@ it("the kernels use a library that is right, from its threshold on", async () =>
     sizes.push(m * n * k);
     host.serialGemm(ta, tb, m, n, k, ...rest);
   };
-  const open = () => ({ provider: "blas" as const, gemm, from: 100, threads: 1 });
+  const open = () => ({ provider: "blas" as const, gemm, from: 100, perThread });
   const chosen = await chooseGemm(host, { names: ["right.so"], required: true, threads: 1, tried: [], open });
   expect(chosen).toEqual({ gemm: { provider: "blas", library: "right.so" }, threads: 1 });
   sizes.length = 0;

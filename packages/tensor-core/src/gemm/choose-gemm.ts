@@ -26,22 +26,21 @@ const reasonOf = (error: unknown): string => (error instanceof Error ? error.mes
  */
 export async function chooseGemm(host: KernelHost, choice: GemmChoice): Promise<Chosen> {
   const found = firstRight(host, choice);
-  const foreign = found?.foreign;
-  const threads = foreign !== undefined && foreign.perThread === undefined ? 1 : (choice.threads ?? defaultThreads());
+  const threads = choice.threads ?? defaultThreads();
   await host.restart(`${found?.name} ${threads}`, async () => {
-    host.setGemm(foreign?.gemm, foreign?.from ?? 0);
-    if (threads > 1) await startThreads(host, threads, foreign, choice.tried);
+    host.setGemm(found?.foreign.gemm, found?.foreign.from ?? 0);
+    if (threads > 1) await startThreads(host, threads, found?.foreign, choice.tried);
   });
-  const used = foreign?.perThread === undefined && foreign !== undefined ? foreign.threads : host.threads();
-  if (found === undefined) return { gemm: { provider: "wasm" }, threads: used };
+  if (found === undefined) return { gemm: { provider: "wasm" }, threads: host.threads() };
   const { provider, version } = found.foreign;
-  return { gemm: { provider, library: found.name, ...(version === undefined ? {} : { version }) }, threads: used };
+  const gemm = { provider, library: found.name, ...(version === undefined ? {} : { version }) };
+  return { gemm, threads: host.threads() };
 }
 
-function firstRight(host: KernelHost, { names, required, threads, tried, open = openGemm }: GemmChoice) {
+function firstRight(host: KernelHost, { names, required, tried, open = openGemm }: GemmChoice) {
   for (const name of names) {
     try {
-      const foreign = open(name, { threads, host });
+      const foreign = open(name, { host });
       const wrong = checkGemm(foreign.gemm, host.kernels);
       if (wrong === undefined) return { name, foreign };
       throw new Error(wrong);
@@ -68,7 +67,7 @@ async function startThreads(
   try {
     if (!(host.memory.buffer instanceof SharedArrayBuffer)) throw new Error("expected a heap that threads can share");
     const { module, memory, scratch } = host;
-    const library = foreign?.perThread === undefined ? {} : { library: foreign.perThread };
+    const library = foreign === undefined ? {} : { library: foreign.perThread };
     host.setPool(
       await startPool({ threads, module, memory, scratch, kernels: KERNELS, hostFrom: foreign?.from ?? 0, ...library }),
     );

@@ -1,4 +1,5 @@
 import type { KernelHost } from "../kernels/binding.ts";
+import type { OnnxLibrary } from "../node/onnx-gemm.ts";
 import type { SgemmLibrary } from "../node/sgemm.ts";
 
 /**
@@ -28,15 +29,14 @@ export interface ForeignGemm {
   readonly version?: string;
   /** Multiplications from which a call is worth its cost; smaller products stay with the kernels' own. */
   readonly from: number;
-  /** How other threads bind it; a library without it has threads of its own. */
-  readonly perThread?: SgemmLibrary;
-  /** Its own threads. */
-  readonly threads: number;
+  /** How other threads bind it. */
+  readonly perThread: ThreadLibrary;
 }
 
+/** A library as plain data, for a thread to bind. */
+export type ThreadLibrary = SgemmLibrary | OnnxLibrary;
+
 export interface OpenOptions {
-  /** @defaultValue the machine's */
-  readonly threads?: number | undefined;
   /** Whose heap the operands lie in. */
   readonly host: Pick<KernelHost, "kernels" | "memory" | "serialGemm">;
 }

@@ -11,7 +11,6 @@ export const KERNELS = [
   "addBias",
   "attentionBwd",
   "attentionFwd",
-  "ceKlRows",
   "colSum",
   "copy",
   "gatherRows",
@@ -24,10 +23,12 @@ export const KERNELS = [
   "rmsBwd",
   "rmsFwd",
   "rope",
+  "rowLosses",
   "segAdd",
   "sumOfSquares",
   "swigluBwd",
   "swigluFwd",
+  "topKLosses",
   "zero",
 ] as const;
 type KernelName = (typeof KERNELS)[number];

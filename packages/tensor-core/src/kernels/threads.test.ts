@@ -20,8 +20,10 @@ import {
   swiglu,
   type Tensor,
   type Tensor1D,
+  type Tensor2D,
   tensor,
   tidy,
+  topKRows,
   useBackend,
   variable,
   zerosLike,
@@ -84,6 +86,20 @@ const CASES: Readonly<Record<string, { shapes: number[][]; run: (...x: never[]) 
     run: (hidden, head) => {
       const teacher = { hidden: random([301, 20], 8), head: random([517, 20], 9) };
       return rowLosses({ student: { hidden, head }, teacher, labels: ids(301, 511), chunkSize: 256 } as never).loss;
+    },
+  },
+  "rowLosses, a mixture": {
+    shapes: [[301, 511]],
+    run: (student) => {
+      const teacher = random([301, 517], 8) as Tensor2D;
+      return rowLosses({ student, teacher, divergence: { kind: "jsd", beta: 0.3 } } as never).loss;
+    },
+  },
+  "rowLosses, top-k rows": {
+    shapes: [[301, 511]],
+    run: (student) => {
+      const teacher = topKRows(random([301, 511], 8) as Tensor2D, 7);
+      return rowLosses({ student, teacher, labels: ids(301, 511) } as never).loss;
     },
   },
 };

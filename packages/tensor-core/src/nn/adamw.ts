@@ -1,4 +1,5 @@
 import { KdError } from "@kd/contract";
+import { tensorflowOps } from "../backend/tensorflow-ops.ts";
 import { type FusedKernels, fusedKernels } from "../kernels/binding.ts";
 import {
   add,
@@ -15,6 +16,7 @@ import {
   tidy,
   type Variable,
 } from "../ops.ts";
+import { tensorflowAdamW } from "./adamw-tensorflow.ts";
 
 /** Options of {@link adamWStep}; one entry a parameter in each array. */
 export interface AdamWStep {
@@ -37,24 +39,26 @@ export interface AdamWStep {
 }
 
 /** One step of AdamW (arXiv 1711.05101) on all parameters, in PyTorch's order: decay, moments, update. */
-export function adamWStep({
-  params,
-  grads,
-  m,
-  v,
-  lr,
-  beta1,
-  beta2,
-  epsilon,
-  weightDecay,
-  step,
-  gradientScale = 1,
-}: AdamWStep): void {
+export function adamWStep(options: AdamWStep): void {
+  const { params, grads, m, v, lr, beta1, beta2, epsilon, weightDecay, step, gradientScale = 1 } = options;
   if (grads.length !== params.length || m.length !== params.length || v.length !== params.length)
     throw new KdError(
       "KD_SHAPE",
       `adamWStep: ${params.length} parameters need as many gradients and moments, got ${grads.length}, ${m.length}, ${v.length}`,
     );
+  for (const [i, { size }] of params.entries()) {
+    const sizes = [grads[i], m[i], v[i]].map((tensor) => tensor?.size);
+    if (sizes.some((other) => other !== size))
+      throw new KdError(
+        "KD_SHAPE",
+        `adamWStep: gradient and moments of parameter ${i} must have its size ${size}, got ${sizes.join(", ")}`,
+      );
+  }
+  const ops = tensorflowOps();
+  if (ops !== undefined) {
+    tensorflowAdamW(ops, { ...options, gradientScale });
+    return;
+  }
   const settings = { lr, beta1, beta2, epsilon, correction1: 1 - beta1 ** step, correction2: 1 - beta2 ** step };
   const k = fusedKernels();
   const update = k === undefined ? portable : fused.bind(undefined, k);
@@ -109,8 +113,7 @@ function portable({ params, grads, m, v, weightDecay, gradientScale }: Tensors, 
 /** Sum of the squares of all elements of all tensors: the square of the global gradient norm. */
 export function sumOfSquares(tensors: readonly Tensor[]): Scalar {
   const k = fusedKernels();
-  if (k === undefined)
-    return tidy(() => tensors.reduce((total: Tensor, t) => add(total, sum(square(t))), scalar(0))) as Scalar;
+  if (k === undefined) return composedSum(tensors);
   let total = 0;
   for (const tensor of tensors) {
     const work = 2 * tensor.size;
@@ -128,4 +131,14 @@ export function sumOfSquares(tensors: readonly Tensor[]): Scalar {
     });
   }
   return scalar(total);
+}
+
+function composedSum(tensors: readonly Tensor[]): Scalar {
+  const ops = tensorflowOps();
+  if (ops === undefined || tensors.length === 0)
+    return tidy(() => tensors.reduce((total: Tensor, t) => add(total, sum(square(t))), scalar(0))) as Scalar;
+  return ops.compute(() => {
+    const halves = tensors.map((t) => ops.op("L2Loss", [t])); // half of the squares
+    return [ops.op("Mul", [ops.op("AddN", halves, { T: "float32", N: halves.length }), 2])];
+  })[0] as Scalar;
 }

@@ -47,7 +47,9 @@ export interface AttentionSizes {
   readonly causal: boolean;
   readonly scale: number;
 }
-const MASKED = -1e9;
+export type AttentionValues = Record<"query" | "key" | "value", Tensor> & { readonly keyMask?: Tensor };
+
+export const MASKED = -1e9;
 
 /** Additive mask `[B or 1, G·T, S]` in the layout of {@link portable}'s scores, built outside the tape. */
 export function additiveMask({ b, t, s, h, kv, causal }: AttentionSizes, keyMask?: Tensor): Tensor {

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
+import { syncEngines } from "../../test/engines.ts";
 import {
   attention,
   attentionMaps,
@@ -38,7 +39,7 @@ function reference(query: Tensor4D, key: Tensor4D, mask?: number[][]): number[] 
   return out;
 }
 
-describe.each(["cpu", "wasm"] as const)("attentionMaps on %s", (engine) => {
+describe.each(syncEngines)("attentionMaps on %s", (engine) => {
   beforeAll(async () => {
     await useBackend({ engine, blas: false });
   });

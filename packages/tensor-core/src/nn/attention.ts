@@ -1,9 +1,11 @@
+import { tensorflowOps } from "../backend/tensorflow-ops.ts";
 import { type FusedKernels, fusedKernels } from "../kernels/binding.ts";
 import { constant, differentiable, type Operand } from "../operand.ts";
 import { add, matMul, mul, softmax, sub, sum, type Tensor, type Tensor4D, tidy } from "../ops.ts";
 import {
   type AttentionOptions,
   type AttentionSizes,
+  type AttentionValues,
   additiveMask,
   attentionSizes,
   foldHeads,
@@ -11,6 +13,7 @@ import {
   unfoldHeads,
   unfoldKeys,
 } from "./attention-layout.ts";
+import { tensorflowAttention } from "./attention-tensorflow.ts";
 
 /** Softmax attention with grouped heads: `[B, T, H, headDim]`. */
 export function attention(options: AttentionOptions): Tensor4D {
@@ -23,14 +26,13 @@ export function attention(options: AttentionOptions): Tensor4D {
     ...(keyMask === undefined ? {} : { keyMask: constant(keyMask) }),
   };
   return differentiable(operands, (x) => {
-    const k = fusedKernels();
+    const [k, ops] = [fusedKernels(), tensorflowOps()];
+    if (ops) return tensorflowAttention(ops, x as never, sizes);
     return k ? fused(k, x as never, sizes) : portable(x as never, sizes);
   }) as Tensor4D;
 }
 
-type Values = Record<"query" | "key" | "value", Tensor> & { readonly keyMask?: Tensor };
-
-function portable(x: Values, sizes: AttentionSizes) {
+function portable(x: AttentionValues, sizes: AttentionSizes) {
   const fold = (q: Tensor) => foldHeads(q, sizes);
   const keys = (k: Tensor) => foldKeys(k, sizes);
   const probabilities = () =>
@@ -54,7 +56,7 @@ function portable(x: Values, sizes: AttentionSizes) {
 // Work of attention's products and exponentials, in elements of a plain kernel.
 const workOf = ({ b, t, s, h, d }: AttentionSizes): number => (b * h * t * s * d) / 8;
 
-function fused(k: FusedKernels, x: Values, sizes: AttentionSizes) {
+function fused(k: FusedKernels, x: AttentionValues, sizes: AttentionSizes) {
   const { b, t, s, h, kv, d, causal, scale } = sizes;
   const out = k.output(x.query.shape);
   const logSums = k.output([b, h, t]);

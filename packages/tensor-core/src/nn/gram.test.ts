@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
+import { syncEngines } from "../../test/engines.ts";
 import {
   add,
   constant,
@@ -29,7 +30,7 @@ const close = (got: Tensor, want: Tensor): void => {
   for (const [i, x] of a.entries()) expect(x).toBeCloseTo(b[i] as number, 3);
 };
 
-describe.each(["cpu", "wasm"] as const)("spanGrams on %s", (engine) => {
+describe.each(syncEngines)("spanGrams on %s", (engine) => {
   beforeAll(async () => {
     await useBackend({ engine, blas: false });
   });

@@ -1,8 +1,10 @@
 import { KdError } from "@kd/contract";
+import { type Handle, type TensorflowOps, tensorflowOps } from "../backend/tensorflow-ops.ts";
 import { isLargeHalf, wideSlices } from "../half.ts";
 import { type FusedKernels, fusedKernels } from "../kernels/binding.ts";
 import { differentiable, type Operand, tensorOf } from "../operand.ts";
 import { add, concat, matMul, reshape, sum, type Tensor, type Tensor1D, type Tensor2D, tidy } from "../ops.ts";
+import { tensorflowMath } from "./tensorflow-math.ts";
 
 /**
  * `x · weightᵀ + bias`, as `torch.nn.functional.linear`.
@@ -31,7 +33,8 @@ export function linear(x: Operand, weight: Operand<Tensor2D>, bias?: Operand<Ten
     );
   const operands: Record<string, Operand> = bias === undefined ? { x, weight } : { x, weight, bias };
   return differentiable(operands, (t) => {
-    const k = fusedKernels();
+    const [k, ops] = [fusedKernels(), tensorflowOps()];
+    if (ops) return tensorflow(ops, t);
     return k ? fused(k, t) : portable(t);
   });
 }
@@ -58,6 +61,32 @@ function portable(t: Values) {
     return gradient;
   };
   return { value, backward };
+}
+
+const BIAS = { T: "float32", data_format: "NHWC" };
+
+function tensorflow(ops: TensorflowOps, t: Values) {
+  const { matMul, reshape, rows, sumRows } = tensorflowMath(ops);
+  const { x, weight, bias } = t as Record<"x" | "weight", Tensor> & { bias?: Tensor };
+  const [value] = ops.compute(() => {
+    const y = matMul(rows(x), weight, false, true);
+    const shape = [...x.shape.slice(0, -1), weight.shape[0] as number];
+    return [reshape(bias === undefined ? y : ops.op("BiasAdd", [y, bias], BIAS), shape)];
+  }) as [Tensor];
+  const backward = (dy: Tensor, _: readonly Tensor[], wants: (name: string) => boolean) => {
+    const names = Object.keys(t).filter(wants);
+    const gradients = ops.compute(() => {
+      const d = rows(dy);
+      const of: Record<string, () => Handle> = {
+        x: () => reshape(matMul(d, t.weight as Tensor), (t.x as Tensor).shape),
+        weight: () => matMul(d, rows(t.x as Tensor), true),
+        bias: () => sumRows(d),
+      };
+      return names.map((name) => (of[name] as () => Handle)());
+    });
+    return Object.fromEntries(names.map((name, i) => [name, gradients[i] as Tensor]));
+  };
+  return { value, backward, reads: Object.keys(t).filter((name) => name !== "bias") };
 }
 
 function fused(k: FusedKernels, t: Values) {
@@ -89,7 +118,7 @@ function fused(k: FusedKernels, t: Values) {
       );
     }
     if (wants("weight")) {
-      gradient.weight = k.output([n, inputs]);
+      gradient.weight = m > 0 ? k.output([n, inputs]) : k.zeros([n, inputs]); // a product of no rows writes nothing
       k.gemm(
         true,
         false,

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
+import { engines, valuesOf } from "../../test/engines.ts";
 import {
   attention,
-  type BackendOptions,
   constant,
   createRng,
   gatherRows,
@@ -26,6 +26,7 @@ import {
   tidy,
   useBackend,
   view,
+  zeros,
 } from "../index.ts";
 
 interface Case {
@@ -113,43 +114,55 @@ const random = (shape: readonly number[], seed: number): Tensor => {
   );
 };
 
-describe.each<BackendOptions["engine"]>(["cpu", "wasm"])("neural operations on %s", (engine) => {
+describe.each(engines)("neural operations on %s", (engine) => {
   beforeAll(async () => {
-    await useBackend({ engine: engine as "cpu", blas: false });
+    await useBackend({ engine, blas: false });
   });
 
-  it.each(Object.entries(CASES))("%s has the gradient of central differences", (_, { shapes, run }) => {
+  it.each(Object.entries(CASES))("%s has the gradient of central differences", async (_, { shapes, run }) => {
     const inputs = shapes.map((shape, i) => random(shape, i + 1));
     const probe = tidy(() => random(run(...inputs).shape, 99));
-    const value = (...x: Tensor[]): number => tidy(() => sumOf(mul(run(...x), probe)));
+    const value = (...x: Tensor[]): Promise<number> => sumOf(() => mul(run(...x), probe));
     const gradients = grads((...x: Tensor[]) => sum(mul(run(...x), probe)) as never)(inputs);
     for (const [i, gradient] of gradients.entries()) {
-      const data = (inputs[i] as Tensor).dataSync();
-      const got = gradient.dataSync();
+      const data = await valuesOf(inputs[i] as Tensor);
+      const got = await valuesOf(gradient);
       for (let j = 0; j < data.length; j += Math.ceil(data.length / 12)) {
-        const moved = (by: number): number => {
+        const moved = (by: number): Promise<number> => {
           const changed = Float32Array.from(data);
           changed[j] = (changed[j] as number) + by;
           return value(...inputs.map((x, n) => (n === i ? tensor(changed, x.shape) : x)));
         };
         // float32 forward: a step of 1e-2 leaves about 1e-3 of error in the difference
-        expect(got[j]).toBeCloseTo((moved(1e-2) - moved(-1e-2)) / 2e-2, 1.8);
+        expect(got[j]).toBeCloseTo(((await moved(1e-2)) - (await moved(-1e-2))) / 2e-2, 1.8);
       }
     }
   });
 
   it.each(Object.entries(CASES))(
     "%s gives a constant operand no gradient and the others the same",
-    (_, { shapes, run }) => {
+    async (_, { shapes, run }) => {
       if (shapes.length < 2) return;
       const inputs = shapes.map((shape, i) => random(shape, i + 1));
       const all = grads((...x: Tensor[]) => sum(run(...x)) as never)(inputs);
       const first = grads((x: Tensor) => sum(run(x, ...inputs.slice(1).map(constant))) as never)([inputs[0] as Tensor]);
       expect(first).toHaveLength(1);
-      const [a, b] = [all[0]?.dataSync(), first[0]?.dataSync()] as [Float32Array, Float32Array];
+      const [a, b] = [await valuesOf(all[0] as Tensor), await valuesOf(first[0] as Tensor)];
       for (const [i, x] of a.entries()) expect(b[i]).toBeCloseTo(x, 5);
     },
   );
+
+  it("takes no rows, and loses nothing else to it", async () => {
+    const weight = random([5, 4], 1);
+    const kept = mul(weight, 2); // webgpu sends it to the device together with the next
+    const [dx, dw] = grads((x: Tensor, w: Tensor) => sum(linear(x, w as Tensor2D)))([zeros([0, 4]), weight]);
+    expect(dx?.shape).toEqual([0, 4]);
+    expect(await valuesOf(dw as Tensor)).toEqual(new Float32Array(20));
+    const none = tensor([], [0], "int32") as Tensor1D;
+    const same = replaceRows(weight as Tensor2D, none, zeros([0, 4]) as Tensor2D);
+    expect(await valuesOf(same)).toEqual(await valuesOf(weight));
+    expect(await valuesOf(kept)).toEqual((await valuesOf(weight)).map((x) => 2 * x));
+  });
 
   it.each(Object.entries(CASES))("%s frees everything but its results", (_, { shapes, run }) => {
     const inputs = shapes.map((shape, i) => random(shape, i + 1));
@@ -163,21 +176,21 @@ describe.each<BackendOptions["engine"]>(["cpu", "wasm"])("neural operations on %
 });
 
 /** Sum in float64: tfjs sums one after another in float32. */
-function sumOf(t: Tensor): number {
+async function sumOf(make: () => Tensor): Promise<number> {
   let total = 0;
-  for (const x of t.dataSync()) total += x;
+  for (const x of await valuesOf(make)) total += x;
   return total;
 }
 
-it("wasm's fused kernels equal the portable compositions", async () => {
+it.each(engines.filter((engine) => engine !== "cpu"))("%s equals the portable compositions on cpu", async (other) => {
   const results: Record<string, Float32Array[]> = {};
-  for (const engine of ["cpu", "wasm"] as const) {
+  for (const engine of ["cpu", other] as const) {
     await useBackend({ engine, blas: false });
     for (const [name, { shapes, run }] of Object.entries(CASES)) {
       const inputs = shapes.map((shape, i) => random(shape, i + 1));
       const probe = random(run(...inputs).shape, 7);
       const values = [run(...inputs), ...grads((...x: Tensor[]) => sum(mul(run(...x), probe)) as never)(inputs)];
-      const data = values.map((t) => t.dataSync() as Float32Array);
+      const data = await Promise.all(values.map(valuesOf));
       if (engine === "cpu") results[name] = data;
       else
         for (const [i, expected] of (results[name] as Float32Array[]).entries())

@@ -1,7 +1,9 @@
 import { KdError } from "@kd/contract";
+import { type TensorflowOps, tensorflowOps } from "../backend/tensorflow-ops.ts";
 import { type FusedKernels, fusedKernels } from "../kernels/binding.ts";
 import { differentiable, type Operand, tensorOf } from "../operand.ts";
 import { add, mean, mul, reshape, rsqrt, square, sub, sum, type Tensor, type Tensor1D, tidy } from "../ops.ts";
+import { tensorflowMath } from "./tensorflow-math.ts";
 
 /**
  * `x / rms(x) · weight` over the last axis, as Llama's and Qwen2's RMSNorm.
@@ -19,7 +21,8 @@ export function rmsNorm(
   if (tensorOf(x).shape.at(-1) !== width)
     throw new KdError("KD_SHAPE", `rmsNorm: x must be [..., ${width}], got [${tensorOf(x).shape.join(", ")}]`);
   return differentiable({ x, weight }, (t) => {
-    const k = fusedKernels();
+    const [k, ops] = [fusedKernels(), tensorflowOps()];
+    if (ops) return tensorflow(ops, t, epsilon);
     return k ? fused(k, t, epsilon) : portable(t, epsilon);
   });
 }
@@ -39,6 +42,32 @@ function portable(t: Values, epsilon: number) {
         ...(wants("x") ? { x: mul(r, sub(scaled, mul(normed, mean(mul(scaled, normed), -1, true)))) } : {}),
         ...(wants("weight") ? { weight: sum(reshape(mul(dy, normed), [-1, t.weight.size]), 0) } : {}),
       };
+    },
+  };
+}
+
+function tensorflow(ops: TensorflowOps, t: Values, epsilon: number) {
+  const { add, mul, sub, matMul, reshape, rows, reduce, sumRows } = tensorflowMath(ops);
+  const [shape, width] = [t.x.shape, t.weight.size];
+  const [value, normed, inverse] = ops.compute(() => {
+    const x = rows(t.x);
+    const r = ops.op("Rsqrt", [add(reduce("Mean", ops.op("Square", [x])), epsilon)]);
+    const normed = mul(x, r);
+    return [reshape(mul(normed, t.weight), shape), normed, r];
+  }) as [Tensor, Tensor, Tensor];
+  return {
+    value,
+    saved: [normed, inverse], // in the place of x
+    reads: ["weight" as const],
+    backward: (dy: Tensor, [n, r]: readonly Tensor[], _: Wants) => {
+      const [x, weight] = ops.compute(() => {
+        const [normed, d] = [n as Tensor, rows(dy)];
+        const both = mul(d, normed);
+        const share = matMul(both, reshape(mul(t.weight, 1 / width), [width, 1])); // mean of normed · dy · weight
+        const x = mul(sub(mul(d, t.weight), mul(normed, share)), r as Tensor);
+        return [reshape(x, shape), sumRows(both)];
+      }) as [Tensor, Tensor];
+      return { x, weight };
     },
   };
 }

@@ -1,4 +1,5 @@
 import { KdError } from "@kd/contract";
+import { type Input, type TensorflowOps, tensorflowOps } from "../backend/tensorflow-ops.ts";
 import { fusedKernels } from "../kernels/binding.ts";
 import { constant, differentiable, type Operand, tensorOf } from "../operand.ts";
 import {
@@ -14,6 +15,7 @@ import {
   tensor2d,
   tidy,
 } from "../ops.ts";
+import { tensorflowMath } from "./tensorflow-math.ts";
 
 /** Cosines and sines of every position. */
 export interface RopeTables {
@@ -76,6 +78,8 @@ function rotate(x: Tensor, { cos, sin }: Record<"cos" | "sin", Tensor>, directio
     k.run("rope", [...args, length, heads, headDim, direction], batch * length, { work: x.size });
     return y;
   }
+  const ops = tensorflowOps();
+  if (ops !== undefined) return rolled(ops, x, { cos, sin }, direction);
   return tidy(() => {
     const half = headDim / 2;
     const first = slice(x, [0, 0, 0, 0], [-1, -1, -1, half]);
@@ -84,4 +88,26 @@ function rotate(x: Tensor, { cos, sin }: Record<"cos" | "sin", Tensor>, directio
     const table = (t: Tensor) => reshape(t, [1, length, 1, headDim]);
     return add(mul(x, table(cos)), mul(turned, table(sin)));
   });
+}
+
+const CONCAT = { T: "float32", Tidx: "int32", N: 2 };
+const ROLL = { T: "float32", Tshift: "int32", Taxis: "int32" };
+const SLICE = { T: "float32", Index: "int32" };
+
+/** With the halves swapped in one operation, and the sign of the first in its sines. */
+function rolled(ops: TensorflowOps, x: Tensor, { cos, sin }: Record<"cos" | "sin", Tensor>, direction: 1 | -1): Tensor {
+  const { mul, reshape } = tensorflowMath(ops);
+  const [length, headDim] = cos.shape as [number, number];
+  const half = headDim / 2;
+  const table = (t: Input) => reshape(t, [1, length, 1, headDim]);
+  const signed = () => {
+    const part = (column: number) => ops.op("Slice", [sin, [0, column], [length, half]], SLICE);
+    return table(ops.op("ConcatV2", [ops.op("Neg", [part(0)]), part(half), { int: 1 }], CONCAT));
+  };
+  const [y] = ops.compute(() => {
+    const sines = ops.latest("signed sines", [sin.dataId], signed); // those of every layer
+    const turned = mul(ops.op("Roll", [x, [half], [3]], ROLL), sines);
+    return [ops.op(direction === 1 ? "AddV2" : "Sub", [mul(x, table(cos)), turned])];
+  }) as [Tensor];
+  return y;
 }

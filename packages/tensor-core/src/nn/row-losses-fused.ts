@@ -1,28 +1,28 @@
-import { KdError } from "@kd/contract";
 import { halfOf, SLICE, widenInto } from "../half.ts";
 import { type FusedKernels, fusedKernels } from "../kernels/binding.ts";
 import { scalar, type Tensor, zerosLike } from "../ops.ts";
-import type { RowSums, RowTask } from "./row-losses.ts";
+import { LOOPS } from "./divergence.ts";
+import type { RowSums, RowTask } from "./row-task.ts";
 
 /** The body of rowLosses on the wasm heap: logits live in scratch memory, where the kernel turns them into their own gradient. */
 export function fusedRowLosses(task: RowTask): RowSums {
   const k = fusedKernels() as FusedKernels;
-  const { student, wants, labels, teacher, rowWeights, sizes, temperature, ceWeight, klWeight } = task;
-  const { R, V } = sizes;
+  const { student, wants, labels, teacher, topK, rowWeights, sizes, temperature, ceWeight, klWeight, form } = task;
+  const { R, V, common } = sizes;
   const factors = teacher && "hidden" in teacher ? teacher : undefined;
-  const Vt = factors ? Math.min(V, sizes.Vt) : sizes.Vt; // of factors, only what the KL reads is multiplied
+  const Vt = factors ? common : sizes.Vt; // of factors, only what the divergence reads is multiplied
   const { logits, hidden, head } = student;
   const gradients: RowSums["gradients"] = {};
   for (const name of ["logits", "hidden", "head"] as const)
     if (wants(name))
       gradients[name] = R === 0 ? zerosLike(student[name] as Tensor) : k.output((student[name] as Tensor).shape);
   if (R === 0) return { ce: scalar(0), kl: scalar(0), gradients };
-  if (labels) checkLabels(k, labels, V);
 
   const chunk = Math.min(task.chunkSize, R);
   const work = 8 * chunk * V;
   const chunks = k.chunks(chunk, work);
-  const stride = 16 * Math.ceil((16 + 4 * V) / 16); // both terms and a row for each thread
+  const scratch = topK ? padded(common) + padded(topK.ids.shape[1]) : teacher ? 3 * padded(common) : 0;
+  const stride = 16 + 4 * scratch; // both terms and rows for each thread
   const bytes = chunks * stride + 4 * chunk * (V + (factors ? Vt : 0));
   const [ce, kl] = k.withScratch(bytes, (terms) => {
     const scratchLogits = terms + chunks * stride;
@@ -40,9 +40,18 @@ export function fusedRowLosses(task: RowTask): RowSums {
         t = scratchTeacher;
         product(k, factors, Vt, r, n, t);
       } else if (teacher) t = k.address(teacher as Tensor) + 4 * r * Vt;
-      const [y, w] = [labels, rowWeights].map((v) => (v ? k.address(v) + 4 * r : 0)) as [number, number];
-      const args = [s, t, y, w, terms, V, Vt, temperature, ceWeight, klWeight];
-      k.run("ceKlRows", args, n, { work, chunks: Math.min(chunks, n), strided: 4, stride });
+      const row = (v: Tensor | undefined): number => (v ? k.address(v) + 4 * r * (v.shape[1] ?? 1) : 0);
+      const [y, w] = [row(labels), row(rowWeights)];
+      const weights = [temperature, ceWeight, klWeight];
+      const shared = { work, chunks: Math.min(chunks, n), stride };
+      if (topK) {
+        const args = [s, row(topK.ids), row(topK.logProbs), row(topK.tailMass), y, w, terms, V, common];
+        k.run("topKLosses", [...args, topK.ids.shape[1], ...weights], n, { ...shared, strided: 6 });
+      } else {
+        const { loop, a, b, share, rest } = form;
+        const args = [s, t, y, w, terms, V, Vt, common, ...weights, LOOPS.indexOf(loop), a, b, share, rest];
+        k.run("rowLosses", args, n, { ...shared, strided: 4 });
+      }
       if (!hidden || !head) continue;
       const D = head.shape[1] as number;
       const h = k.address(hidden) + 4 * r * D;
@@ -62,6 +71,9 @@ export function fusedRowLosses(task: RowTask): RowSums {
   });
   return { ce: scalar(ce), kl: scalar(kl), gradients };
 }
+
+/** Elements that a scratch row takes. */
+const padded = (width: number): number => 4 * Math.ceil(width / 4);
 
 interface Factors {
   readonly hidden: Tensor;
@@ -86,15 +98,4 @@ function product(k: FusedKernels, { hidden, head }: Factors, V: number, r: numbe
         slice(v, count, weights);
       }
     });
-}
-
-/** The kernel writes where a label points: a wrong one must not reach it. */
-function checkLabels(k: FusedKernels, labels: Tensor, vocabulary: number): void {
-  const ids = new Int32Array(k.buffer(), k.address(labels), labels.size);
-  const row = ids.findIndex((id) => id >= vocabulary);
-  if (row >= 0)
-    throw new KdError(
-      "KD_DATA",
-      `rowLosses: label ${ids[row]} of row ${row} must be below the vocabulary's ${vocabulary}`,
-    );
 }

@@ -1,29 +1,36 @@
-import { sliceRows } from "../half.ts";
-import { constant } from "../operand.ts";
+import { equal, greaterEqual, range } from "@tensorflow/tfjs-core";
+import { tensorflowOps } from "../backend/tensorflow-ops.ts";
+import type { LogitRows } from "../model.ts";
 import {
   add,
+  cast,
   concat,
-  logSoftmax,
+  exp,
   matMul,
   max,
+  maximum,
   mul,
-  oneHot,
   ones,
   pad,
   reshape,
   scalar,
   slice,
-  softmax,
   sub,
   sum,
   type Tensor,
+  type Tensor1D,
   type Tensor2D,
   tidy,
+  where,
   zeros,
   zerosLike,
 } from "../ops.ts";
-import { linear } from "./linear.ts";
-import type { RowSums, RowTask } from "./row-losses.ts";
+import { portableDivergence } from "./divergence-portable.ts";
+import { rowLogSoftmax } from "./row-sums.ts";
+import type { RowSums, RowTask } from "./row-task.ts";
+import { tensorflowTerms } from "./row-terms-tensorflow.ts";
+import { portableTopK } from "./top-k-portable.ts";
+import { logitsOf } from "./top-k-rows.ts";
 
 /** The body of rowLosses in stock ops. */
 export function portableRowLosses(task: RowTask): RowSums {
@@ -63,36 +70,54 @@ export function portableRowLosses(task: RowTask): RowSums {
 
 /** `n` rows from row `r`: both sums, and their gradient with respect to `s [n, V]`. */
 function chunk(task: RowTask, s: Tensor2D, r: number, n: number) {
-  const { labels, teacher, rowWeights, temperature, ceWeight, klWeight } = task;
-  const { V, Vt } = task.sizes;
+  const { labels, teacher, topK, rowWeights, temperature, ceWeight, klWeight } = task;
+  const { V, common } = task.sizes;
   const weights = rowWeights ? reshape(slice(rowWeights, r, n), [n, 1]) : ones([n, 1]);
+  // what a row of weight 0 holds may be anything: 0 · NaN is NaN
+  const weighted = (x: Tensor, by: number): Tensor => {
+    const product = mul(x, mul(weights, by));
+    return rowWeights ? where(equal(weights, 0), 0, product) : product;
+  };
+  const ops = tensorflowOps();
+  const own = ops === undefined ? undefined : tensorflowTerms(ops);
   let [ce, kl, gradient]: [Tensor, Tensor, Tensor] = [scalar(0), scalar(0), zeros([n, V])];
-  if (labels) {
-    const w = mul(weights, ceWeight);
-    const hot = oneHot(slice(labels, r, n), V); // a row of zeros for a negative label
-    const target = mul(hot, w);
-    ce = sum(mul(sum(mul(logSoftmax(s), hot), 1, true), mul(w, -1)));
-    gradient = sub(mul(softmax(s), mul(w, max(hot, 1, true))), target);
+  if (labels && own) {
+    const label = slice(labels, r, n);
+    const present = reshape(cast(greaterEqual(label, 0), "float32"), [n, 1]); // 0 for a negative label
+    const term = own.crossEntropy(s, maximum(label, scalar(0, "int32")) as Tensor1D);
+    ce = sum(weighted(mul(term.rows, present), ceWeight));
+    gradient = weighted(mul(term.gradient, present), ceWeight);
+  } else if (labels) {
+    const label = reshape(slice(labels, r, n), [n, 1]);
+    const hot = cast(equal(label, range(0, V, 1, "int32")), "float32"); // a row of zeros for a negative label
+    const logQ = rowLogSoftmax(s);
+    ce = sum(weighted(sum(mul(logQ, hot), 1, true), -ceWeight));
+    gradient = weighted(sub(mul(exp(logQ), max(hot, 1, true)), hot), ceWeight);
   }
-  if (teacher) {
-    const common = Math.min(V, Vt);
-    const t =
-      "hidden" in teacher
-        ? linear(constant(slice(teacher.hidden, [r, 0], [n, -1])), constant(sliceRows(teacher.head, 0, common)))
-        : slice(teacher, [r, 0], [n, common]);
-    const w = mul(weights, klWeight * temperature);
-    const logQ = logSoftmax(mul(slice(s, [0, 0], [n, common]), 1 / temperature));
-    const logP = logSoftmax(mul(t, 1 / temperature));
-    const p = softmax(mul(t, 1 / temperature));
-    kl = mul(sum(mul(sum(mul(p, sub(logP, logQ)), 1, true), w)), temperature);
-    const difference = mul(sub(softmax(mul(slice(s, [0, 0], [n, common]), 1 / temperature)), p), w) as Tensor2D;
-    gradient = add(
-      gradient,
-      pad(difference, [
-        [0, 0],
-        [0, V - common],
-      ]),
-    );
+  if (teacher || topK) {
+    const scaled = <T extends Tensor>(x: T): T => (temperature === 1 ? x : mul(x, 1 / temperature));
+    const q = scaled(slice(s, [0, 0], [n, common]));
+    const found = topK
+      ? portableTopK(q, {
+          ids: slice(topK.ids, [r, 0], [n, -1]),
+          logProbs: slice(topK.logProbs, [r, 0], [n, -1]),
+          tailMass: reshape(slice(topK.tailMass, r, n), [n, 1]),
+        })
+      : divergenceOf(task, q, scaled(logitsOf(teacher as LogitRows, r, n, common)));
+    kl = sum(weighted(found.value, klWeight * temperature ** 2));
+    const rest = [
+      [0, 0],
+      [0, V - common],
+    ] as [number, number][];
+    gradient = add(gradient, pad(weighted(found.gradient, klWeight * temperature), rest));
   }
   return { ce, kl, gradient };
+}
+
+/** On tensorflow the usual one, the forward KL, by its own operations; wide rows of it are for TensorFlow's sums, which are exact enough. */
+function divergenceOf({ form }: RowTask, s: Tensor2D, t: Tensor2D): { value: Tensor; gradient: Tensor } {
+  const ops = form.loop === "forward" ? tensorflowOps() : undefined;
+  if (ops === undefined) return portableDivergence(form, s, t);
+  const { rows, gradient } = tensorflowTerms(ops).divergence(s, t);
+  return { value: rows, gradient };
 }

@@ -1,13 +1,17 @@
 import { KdError } from "@kd/contract";
+import { type TensorflowOps, tensorflowOps } from "../backend/tensorflow-ops.ts";
 import { fusedKernels } from "../kernels/binding.ts";
 import { differentiable, type Operand, tensorOf } from "../operand.ts";
 import { add, mul, sigmoid, sub, type Tensor, tidy } from "../ops.ts";
+import { tensorflowMath } from "./tensorflow-math.ts";
 
 /** `silu(gate) · up` (arXiv 2002.05202), both of one shape. */
 export function swiglu(gate: Operand, up: Operand): Tensor {
   const [a, b] = [tensorOf(gate).shape.join(", "), tensorOf(up).shape.join(", ")];
   if (a !== b) throw new KdError("KD_SHAPE", `swiglu: gate and up must have one shape, got [${a}] and [${b}]`);
   return differentiable({ gate, up }, (t) => {
+    const ops = tensorflowOps();
+    if (ops !== undefined) return tensorflow(ops, t);
     const k = fusedKernels();
     if (k === undefined) {
       return {
@@ -34,4 +38,24 @@ export function swiglu(gate: Operand, up: Operand): Tensor {
     };
     return { value, backward };
   });
+}
+
+function tensorflow(ops: TensorflowOps, t: Record<"gate" | "up", Tensor>) {
+  const { add, mul } = tensorflowMath(ops);
+  const [value, sigmoid] = ops.compute(() => {
+    const s = ops.op("Sigmoid", [t.gate]);
+    return [mul(mul(t.gate, s), t.up), s];
+  }) as [Tensor, Tensor];
+  return {
+    value,
+    saved: [sigmoid], // the dearest operation here
+    backward: (dy: Tensor, [saved]: readonly Tensor[]) => {
+      const [gate, up] = ops.compute(() => {
+        const s = saved as Tensor;
+        const slope = add(s, ops.op("SigmoidGrad", [s, t.gate])); // s + gate · s · (1 − s)
+        return [mul(mul(dy, t.up), slope), mul(dy, mul(t.gate, s))];
+      }) as [Tensor, Tensor];
+      return { gate, up };
+    },
+  };
 }

@@ -1,3 +1,4 @@
+import { createRequire } from "node:module";
 import { cpus } from "node:os";
 import process from "node:process";
 import { KdError } from "@kd/contract";
@@ -45,15 +46,14 @@ const SMALL = 16 ** 3;
 export function openBlas(name: string, { host }: OpenOptions): ForeignGemm {
   const loader = koffi();
   const base = Number(loader.koffi.address(new Uint8Array(host.memory.buffer)));
-  const perThread = { koffi: loader.path, path: name, base };
-  const gemm = bindSgemm(loader.koffi, perThread);
+  const perThread = { kind: "blas" as const, koffi: loader.path, path: name, base };
+  const gemm = bindSgemm(perThread, { require: createRequire(loader.path), ownGemm: host.serialGemm });
   const version = versionOf(loader.koffi, name);
   return {
     provider: "blas",
     gemm,
     perThread,
     from: SMALL,
-    threads: 1,
     ...(version === undefined ? {} : { version }),
   };
 }

@@ -1,8 +1,8 @@
 export { withoutNewListeners } from "./listeners.ts";
 export { lookAtMachine, processMemory } from "./machine.ts";
 export { loadTensorflow } from "./native.ts";
-export { gemmNames, needsOwnHeap, openGemm, whyNoGemm } from "./open-gemm.ts";
+export { gemmNames, openGemm, whyNoGemm } from "./open-gemm.ts";
 export { withSharedMemory } from "./shared-memory.ts";
 export { defaultThreads, startPool } from "./start-pool.ts";
-export { wasmPaths } from "./wasm-paths.ts";
+export { sharedWasmPaths } from "./wasm-paths.ts";
 export { loadWebgpu } from "./webgpu.ts";

@@ -1,45 +1,83 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, it } from "vitest";
-import { useBackend } from "../index.ts";
+import { getKernelsForBackend } from "@tensorflow/tfjs-core";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { describeBackend, ones, sum, useBackend } from "../index.ts";
 
-// A stand-in for tfjs-node, which is not among this repository's dependencies: it registers an engine without kernels.
-const folder = mkdtempSync(join(tmpdir(), "kd-native-"));
+// Stand-ins for tfjs-node, which is not among this repository's dependencies: they register an engine without kernels.
+const require = createRequire(import.meta.url);
+const core = require.resolve("@tensorflow/tfjs-core");
+const koffi = require.resolve(`@koromix/koffi-${process.platform}-${process.arch}`, {
+  paths: [require.resolve("koffi")],
+});
+const someAddon = join(koffi, "..", `${process.platform}_${process.arch}`, "koffi.node"); // any that loads
+const [GPU, CPU] = ["@tensorflow/tfjs-node-gpu", "@tensorflow/tfjs-node"];
 const start = process.cwd();
-const core = createRequire(import.meta.url).resolve("@tensorflow/tfjs-core");
+let folder: string;
 
-function install(name: string, { gpu }: { gpu: boolean }): string {
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), "kd-native-"));
+  process.chdir(folder);
+  await useBackend({ engine: "cpu" });
+});
+afterEach(async () => {
+  process.chdir(start);
+  rmSync(folder, { recursive: true });
+});
+
+/** Installs one; its addon is the file made by `addon`, none by default. */
+function install(name: string, { gpu = false, addon }: { gpu?: boolean; addon?: (path: string) => void } = {}): void {
   const root = join(folder, "node_modules", name);
-  mkdirSync(root, { recursive: true });
+  mkdirSync(join(root, "lib", "napi-v8"), { recursive: true });
   writeFileSync(join(root, "package.json"), JSON.stringify({ name, main: "index.js" }));
   writeFileSync(
     join(root, "index.js"),
     `const tf = require(${JSON.stringify(core)});
      const backend = Object.assign(new tf.KernelBackend(), { isUsingGpuDevice: ${gpu} });
+     tf.registerKernel({ kernelName: "${name}", backendName: "tensorflow", kernelFunc() {} });
      tf.registerBackend("tensorflow", () => backend);`,
   );
-  return root;
+  addon?.(join(root, "lib", "napi-v8", "tfjs_binding.node"));
 }
-function build(root: string): void {
-  mkdirSync(join(root, "lib", "napi-v8"), { recursive: true });
-  writeFileSync(join(root, "lib", "napi-v8", "tfjs_binding.node"), "");
+const whole = (path: string): void => copyFileSync(someAddon, path);
+const changed = (change: (bytes: Buffer) => void) => (path: string) => {
+  const bytes = readFileSync(someAddon);
+  change(bytes);
+  writeFileSync(path, bytes);
+};
+
+async function expectFailure(text: RegExp): Promise<void> {
+  const message = expect.stringMatching(text);
+  await expect(useBackend({ engine: "tensorflow" })).rejects.toMatchObject({ code: "KD_BACKEND", message });
+  expect(getKernelsForBackend("tensorflow")).toEqual([]); // nothing half loaded is left
+  expect(describeBackend().engine).toBe("cpu");
+  expect(await sum(ones([3])).data()).toEqual(Float32Array.of(3));
 }
 
-beforeAll(() => process.chdir(folder));
-afterAll(() => {
-  process.chdir(start);
-  rmSync(folder, { recursive: true });
+it("says of each package, in order, why it does not work", async () => {
+  await expectFailure(/got: @tensorflow\/tfjs-node-gpu is not installed; @tensorflow\/tfjs-node is not installed/);
+  install(GPU, {
+    addon: (path) => writeFileSync(path, "not a library, and long enough to be read as the head of one".repeat(9)),
+  });
+  install(CPU);
+  await expectFailure(
+    /got: @tensorflow\/tfjs-node-gpu .*tfjs_binding\.node.*; @tensorflow\/tfjs-node has no addon built: no file/,
+  );
 });
 
-it("loads tfjs-node once its addon is built, and auto takes it only when it sees a GPU", async () => {
-  const root = install("@tensorflow/tfjs-node-gpu", { gpu: false });
-  await expect(useBackend({ engine: "tensorflow" })).rejects.toMatchObject({
-    code: "KD_BACKEND",
-    message: expect.stringContaining("addon built"),
-  });
-  build(root);
+it.runIf(process.platform === "linux")("says what a half installed addon lacks", async () => {
+  const needed = (bytes: Buffer): void => void bytes.write("libq.so.6", bytes.indexOf("libc.so.6\0"), "latin1");
+  install(CPU, { addon: changed(needed) });
+  await expectFailure(/tfjs-node libq\.so\.6: cannot open shared object file/);
+  const machine = (bytes: Buffer): void => void bytes.writeUInt16LE(243, 18); // RISC-V, in the ELF header
+  install(CPU, { addon: changed(machine) });
+  await expectFailure(/tfjs-node .*tfjs_binding\.node: /);
+});
+
+it("takes the package whose addon loads, and auto only one that sees a GPU", async () => {
+  install(GPU, { addon: whole });
   const { engine, tried } = await useBackend({ blas: false });
   expect(engine).toBe("wasm");
   expect(tried).toEqual([{ name: "tensorflow", reason: expect.stringContaining("to see a GPU") }]);

@@ -4,33 +4,44 @@ import { dirname, join } from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
 import { KdError } from "@kd/contract";
+import { requireFor } from "./optional.ts";
 
 const GPU = "@tensorflow/tfjs-node-gpu";
-const NAPI_VERSIONS = [8, 7, 6, 5, 4, 3];
 
-/** The folder of an installed tfjs-node whose addon was built: importing one without it leaves 170 broken kernels behind. */
-function findNative(names: readonly string[]): string | undefined {
-  for (const name of names)
-    for (const from of [import.meta.url, join(process.cwd(), "index.js")]) {
-      try {
-        const root = dirname(createRequire(from).resolve(`${name}/package.json`));
-        if (NAPI_VERSIONS.some((v) => existsSync(join(root, "lib", `napi-v${v}`, "tfjs_binding.node")))) return root;
-      } catch {
-        // not here: the next place
-      }
-    }
-  return undefined;
+/**
+ * The folder of an installed tfjs-node whose addon loads. It is loaded here, before the package is imported: importing one whose addon is
+ * missing or does not load leaves 170 broken kernels behind. Throws the reason.
+ */
+function openNative(name: string): string {
+  const require = requireFor(`${name}/package.json`);
+  if (require === undefined) throw new Error("is not installed");
+  const root = dirname(require.resolve(`${name}/package.json`));
+  const { binary } = require(`${name}/package.json`) as { binary?: { napi_versions?: number[] } };
+  const known = (binary?.napi_versions ?? [8]).filter((version) => version <= Number(process.versions.napi));
+  const addon = join(root, "lib", `napi-v${Math.max(...known)}`, "tfjs_binding.node");
+  if (!existsSync(addon)) throw new Error(`has no addon built: no file ${addon}`);
+  require(addon);
+  return root;
 }
 
-/** Registers tfjs-node's engine "tensorflow" with tfjs. Throws KD_BACKEND when none is installed. */
+/** Registers tfjs-node's engine "tensorflow" with tfjs. Throws KD_BACKEND with a reason for each package when none works. */
 export async function loadTensorflow({ gpuOnly }: { gpuOnly: boolean }): Promise<void> {
   const names = gpuOnly ? [GPU] : [GPU, "@tensorflow/tfjs-node"];
-  const root = findNative(names);
-  if (root === undefined)
-    throw new KdError(
-      "KD_BACKEND",
-      `useBackend: expected ${names.join(" or ")} with its addon built for engine "tensorflow", got none; install it or use "wasm"`,
-    );
+  const reasons: string[] = [];
+  for (const name of names) {
+    try {
+      return await importNative(openNative(name));
+    } catch (error) {
+      reasons.push(`${name} ${error instanceof Error ? error.message : error}`);
+    }
+  }
+  throw new KdError(
+    "KD_BACKEND",
+    `useBackend: expected ${names.join(" or ")} with its addon built for engine "tensorflow", got: ${reasons.join("; ")}; install it anew or use "wasm"`,
+  );
+}
+
+async function importNative(root: string): Promise<void> {
   const util = createRequire(import.meta.url)("node:util") as Record<string, unknown>;
   // tfjs-node 4.22 calls these two; Node 23 removed the first
   util.isNullOrUndefined ??= (value: unknown) => value === null || value === undefined;

@@ -11,9 +11,7 @@ export const gemmNames: typeof node.gemmNames = () => [];
 
 export const whyNoGemm: typeof node.whyNoGemm = (name) => refuse(`blas "${name}"`, "leave blas out").message;
 
-export const needsOwnHeap: typeof node.needsOwnHeap = () => false;
-
-export const wasmPaths: typeof node.wasmPaths = () => undefined; // tfjs finds its files itself
+export const sharedWasmPaths: typeof node.sharedWasmPaths = () => undefined; // tfjs finds its files itself
 
 export const withSharedMemory: typeof node.withSharedMemory = () => undefined;
 

@@ -1,5 +1,7 @@
+import type { Gemm, ThreadLibrary } from "../gemm/types.ts";
 import type { JOB } from "../kernels/job.ts";
-import type { bindSgemm, Koffi, SgemmLibrary } from "./sgemm.ts";
+import type { bindOnnxRuntime } from "./onnx-gemm.ts";
+import type { bindSgemm } from "./sgemm.ts";
 
 /** What a thread of the pool is started with. */
 export interface PoolWorkerData {
@@ -11,7 +13,7 @@ export interface PoolWorkerData {
   readonly job: SharedArrayBuffer;
   readonly layout: typeof JOB;
   readonly kernels: readonly string[];
-  readonly library?: SgemmLibrary;
+  readonly library?: ThreadLibrary;
   /** See the kernels' setHostFrom. */
   readonly hostFrom: number;
   /** Looks at the ticket before it sleeps: a look takes some nanoseconds, waking up some microseconds. */
@@ -20,7 +22,7 @@ export interface PoolWorkerData {
 
 interface Thread {
   readonly require: (name: string) => unknown;
-  readonly bind: typeof bindSgemm;
+  readonly bind: { readonly blas: typeof bindSgemm; readonly onnxruntime: typeof bindOnnxRuntime };
   readonly workerData: PoolWorkerData;
   readonly parentPort: { postMessage(message: unknown): void };
 }
@@ -28,27 +30,19 @@ interface Thread {
 /** The loop of a thread of the pool. It is given to the thread as text, so it uses nothing from outside itself. */
 export function poolWorker({ require, bind, workerData, parentPort }: Thread): void {
   const { module, memory, scratch, job, layout, kernels, library, hostFrom, spins } = workerData;
-  const gemm = library === undefined ? () => {} : bind(require(library.koffi) as Koffi, library);
-  const host = (ta: number, tb: number, ...rest: number[]): void => {
-    const [m, n, k, alpha, a, lda, b, ldb, beta, c, ldc] = rest as [
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-      0 | 1,
-      number,
-      number,
-    ];
-    gemm(ta !== 0, tb !== 0, m, n, k, alpha, a >>> 0, lda, b >>> 0, ldb, beta, c >>> 0, ldc);
+  let gemm: Gemm | undefined;
+  const host = (ta: number, tb: number, m: number, n: number, k: number, alpha: number, ...rest: number[]): void => {
+    const [a, lda, b, ldb, beta, c, ldc] = rest as [number, number, number, number, 0 | 1, number, number];
+    gemm?.(ta !== 0, tb !== 0, m, n, k, alpha, a >>> 0, lda, b >>> 0, ldb, beta, c >>> 0, ldc);
   };
   const { exports } = new WebAssembly.Instance(module, { env: { memory, log: Math.log, gemm: host } });
   const x = exports as unknown as Record<string, (...args: number[]) => void>;
   x.setScratch?.(scratch);
   x.setHostFrom?.(hostFrom);
+  const ownGemm: Gemm = (ta, tb, ...rest) => x.ownGemm?.(ta ? 1 : 0, tb ? 1 : 0, ...rest);
+  const tools = { require, ownGemm };
+  if (library !== undefined)
+    gemm = library.kind === "blas" ? bind.blas(library, tools) : bind.onnxruntime(library, tools);
   const words = new Int32Array(job, 0, layout.arguments / 4);
   const values = new Float64Array(job, layout.arguments);
   const word = (at: number): number => words[at] as number;

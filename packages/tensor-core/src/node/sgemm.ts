@@ -5,10 +5,19 @@ type Call = (...args: unknown[]) => unknown;
 export interface Koffi {
   load(path: string): { func(prototype: string): Call };
   address(view: Uint8Array): bigint;
+  view(address: bigint, bytes: number): ArrayBuffer;
+}
+
+/** What a thread has to bind a product with. */
+export interface ThreadTools {
+  readonly require: (path: string) => unknown;
+  /** The kernels' own product in this thread. */
+  readonly ownGemm: Gemm;
 }
 
 /** A library's product as plain data, so that each thread can bind its own. */
 export interface SgemmLibrary {
+  readonly kind: "blas";
   /** What koffi is required by: an absolute path. */
   readonly koffi: string;
   /** Path, or name for the system's loader. */
@@ -21,7 +30,8 @@ export interface SgemmLibrary {
  * Binds a library's product in the calling thread and sets it to one thread: several of ours call it at once. It is given to worker
  * threads as text, so it uses nothing from outside itself. Throws when the library is missing or is none.
  */
-export function bindSgemm(koffi: Koffi, { path, base }: SgemmLibrary): Gemm {
+export function bindSgemm({ koffi: koffiPath, path, base }: SgemmLibrary, { require }: ThreadTools): Gemm {
+  const koffi = require(koffiPath) as Koffi;
   const library = koffi.load(path);
   const optional = (from: { func(prototype: string): Call }, prototype: string): Call | undefined => {
     try {

@@ -3,6 +3,7 @@ import { Worker } from "node:worker_threads";
 import { KdError } from "@kd/contract";
 import { JOB } from "../kernels/job.ts";
 import { createPool, type Pool } from "../kernels/pool.ts";
+import { bindOnnxRuntime } from "./onnx-gemm.ts";
 import { type PoolWorkerData, poolWorker } from "./pool-worker.ts";
 import { bindSgemm } from "./sgemm.ts";
 
@@ -16,7 +17,7 @@ const SPINS = 200_000;
 
 // As text, so that it needs no file of its own that a bundler or a test runner would have to find.
 const SOURCE = `const { parentPort, workerData } = require("node:worker_threads");
-(${poolWorker})({ require, bind: ${bindSgemm}, workerData, parentPort });`;
+(${poolWorker})({ require, bind: { blas: ${bindSgemm}, onnxruntime: ${bindOnnxRuntime} }, workerData, parentPort });`;
 
 export interface StartPool extends Pick<PoolWorkerData, "module" | "memory" | "kernels" | "library" | "hostFrom"> {
   /** The main thread among them. */

@@ -3,5 +3,5 @@ export { adamw, sumOfSquares } from "./adamw";
 export { attentionFwd, attentionBwd, attentionScratch } from "./attention";
 export { gemm, ownGemm, scratchBytes, setHostFrom, setScratch } from "./gemm";
 export { layerNormFwd, layerNormBwd, rmsFwd, rmsBwd } from "./norms";
-export { ceKlRows } from "./row-losses";
+export { rowLosses, topKLosses } from "./row-losses";
 export { addBias, colSum, copy, gatherRows, putRows, segAdd, zero } from "./rows";

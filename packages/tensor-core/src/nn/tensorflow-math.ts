@@ -1,0 +1,43 @@
+import type { Attributes, Handle, Input, TensorflowOps } from "../backend/tensorflow-ops.ts";
+
+type Value = Input & { readonly shape: readonly number[] };
+
+/** Operations of TensorFlow that several bodies use, on float32. */
+export interface TensorflowMath {
+  readonly add: (a: Input, b: Input) => Handle;
+  readonly sub: (a: Input, b: Input) => Handle;
+  readonly mul: (a: Input, b: Input) => Handle;
+  /** Over the last axes; the first ones are equal. */
+  readonly matMul: (a: Input, b: Input, transposeA?: boolean, transposeB?: boolean) => Handle;
+  readonly reshape: (x: Input, shape: readonly number[], type?: "float32" | "int32") => Handle;
+  readonly transpose: (x: Input, order: readonly number[]) => Handle;
+  /** Everything but the last axis in the first. */
+  readonly rows: (x: Value) => Handle;
+  /** Sum over the rows of a matrix. */
+  readonly sumRows: (x: Input) => Handle;
+  /** Over the last axis, which stays with size 1. */
+  readonly reduce: (name: "Sum" | "Mean" | "Max", x: Input) => Handle;
+}
+
+const RESHAPE = { float32: { T: "float32", Tshape: "int32" }, int32: { T: "int32", Tshape: "int32" } };
+const TRANSPOSE = { T: "float32", Tperm: "int32" };
+const REDUCE = { T: "float32", Tidx: "int32", keep_dims: true };
+const PRODUCT: readonly Attributes[] = [0, 1, 2, 3].map((i) => ({ T: "float32", adj_x: i > 1, adj_y: i % 2 > 0 }));
+const LAST = [-1];
+
+export function tensorflowMath({ op }: TensorflowOps): TensorflowMath {
+  const reshape = (x: Input, shape: readonly number[], type: "float32" | "int32" = "float32"): Handle =>
+    op("Reshape", [x, shape], RESHAPE[type]);
+  return {
+    add: (a, b) => op("AddV2", [a, b]),
+    sub: (a, b) => op("Sub", [a, b]),
+    mul: (a, b) => op("Mul", [a, b]),
+    matMul: (a, b, transposeA = false, transposeB = false) =>
+      op("BatchMatMulV2", [a, b], PRODUCT[(transposeA ? 2 : 0) + (transposeB ? 1 : 0)]),
+    reshape,
+    transpose: (x, order) => op("Transpose", [x, order], TRANSPOSE),
+    rows: (x) => reshape(x, [x.shape.slice(0, -1).reduce((a, b) => a * b, 1), x.shape.at(-1) as number]),
+    sumRows: (x) => op("BiasAddGrad", [x]),
+    reduce: (name, x) => op(name, [x, LAST], REDUCE),
+  };
+}
