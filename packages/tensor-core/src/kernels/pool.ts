@@ -49,19 +49,23 @@ export function createPool(memory: SharedArrayBuffer, threads: number): Pool {
     threads,
     run: (job, own) => {
       post(job);
+      let failure: { readonly error: unknown } | undefined;
       for (;;) {
         const ticket = Atomics.load(words, JOB.ticket);
         const chunk = ticket & 255;
         if (chunk >= job.chunks) break;
         if (Atomics.compareExchange(words, JOB.ticket, ticket, ticket + 1) !== ticket) continue;
         try {
-          own(chunk);
-        } finally {
-          Atomics.add(words, JOB.done, 1);
+          if (failure === undefined) own(chunk);
+        } catch (error) {
+          failure = { error }; // thrown below: until the others are done, the caller must not free what they write to
         }
+        Atomics.add(words, JOB.done, 1);
       }
       while (Atomics.load(words, JOB.done) < job.chunks); // the others' last chunks: microseconds
-      if (Atomics.exchange(words, JOB.failed, 0) !== 0)
+      const othersFailed = Atomics.exchange(words, JOB.failed, 0) !== 0;
+      if (failure !== undefined) throw failure.error;
+      if (othersFailed)
         throw new KdError("KD_BACKEND", "kernels: a thread of the pool failed; start again with threads: 1");
     },
     close: () => post({ kernel: -1, args: [], count: 0, chunks: 1, size: 0, strided: -1, stride: 0 }),
