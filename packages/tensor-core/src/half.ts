@@ -1,6 +1,6 @@
 import { KdError } from "@kd/contract";
 import { type BackendValues, type DataId, KernelBackend } from "@tensorflow/tfjs-core";
-import { fusedKernels } from "./kernels/binding.ts";
+import { fusedKernels } from "./kernels/fused-kernels.ts";
 import { engine, slice, type Tensor, type Tensor2D, tensor } from "./ops.ts";
 
 /** How the 16 bits of a number are used. */

@@ -1,6 +1,7 @@
 import { beforeAll, expect, it } from "vitest";
 import { engine, linear, memoryReport, ones, type Tensor, type Tensor2D, useBackend } from "../index.ts";
-import { attachKernels, fusedKernels } from "../kernels/binding.ts";
+import { attachKernels } from "../kernels/attach-kernels.ts";
+import { fusedKernels } from "../kernels/fused-kernels.ts";
 import { withSharedMemory } from "../node/shared-memory.ts";
 import { guardHeap } from "./guard-heap.ts";
 

@@ -1,6 +1,6 @@
 import { engine, memory } from "@tensorflow/tfjs-core";
 import { processMemory } from "#node";
-import { fusedKernels } from "../kernels/binding.ts";
+import { fusedKernels } from "../kernels/fused-kernels.ts";
 import { type HeapUse, heapUse, type WasmHeap } from "./guard-heap.ts";
 
 /** Where memory is, in bytes; plain data. */

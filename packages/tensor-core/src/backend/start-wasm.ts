@@ -1,7 +1,7 @@
 import { setWasmPaths } from "@tensorflow/tfjs-backend-wasm";
 import { env, engine as tfEngine } from "@tensorflow/tfjs-core";
 import { sharedWasmPaths, withoutNewListeners, withSharedMemory } from "#node";
-import { attachKernels } from "../kernels/binding.ts";
+import { attachKernels } from "../kernels/attach-kernels.ts";
 import { start } from "./start-engine.ts";
 import { repairWasmKernels } from "./wasm-kernels.ts";
 

@@ -1,7 +1,7 @@
 import { KdError } from "@kd/contract";
 import { expect, it, vi } from "vitest";
 import { add, describeBackend, tensor, useBackend } from "../index.ts";
-import { fusedKernels } from "../kernels/binding.ts";
+import { fusedKernels } from "../kernels/fused-kernels.ts";
 
 const failure = (promise: Promise<unknown>): Promise<unknown> =>
   promise.then(

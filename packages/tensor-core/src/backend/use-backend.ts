@@ -4,7 +4,7 @@ import { KdError } from "@kd/contract";
 import { env, setBackend, engine as tfEngine } from "@tensorflow/tfjs-core";
 import { chooseGemm } from "../gemm/choose-gemm.ts";
 import { gemmCandidates } from "../gemm/gemm-candidates.ts";
-import { type KernelHost, kernelHost } from "../kernels/binding.ts";
+import { type KernelHost, kernelHost } from "../kernels/fused-kernels.ts";
 import { type BackendDescription, describe, type StartedBackend, type Tried } from "./description.ts";
 import { startCpu, startTensorflow, startWebgpu } from "./start-engine.ts";
 import { startWasm } from "./start-wasm.ts";

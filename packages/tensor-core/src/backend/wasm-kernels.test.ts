@@ -1,7 +1,7 @@
 import type { KernelBackend } from "@tensorflow/tfjs-core";
 import { beforeAll, expect, it } from "vitest";
 import { clone, engine, gather, grad, memory, mul, sum, type Tensor, tensor, tensor1d, useBackend } from "../index.ts";
-import { fusedKernels } from "../kernels/binding.ts";
+import { fusedKernels } from "../kernels/fused-kernels.ts";
 
 beforeAll(() => useBackend({ engine: "wasm", blas: false }));
 const address = (t: Tensor): number | undefined => fusedKernels()?.address(t);

@@ -1,4 +1,4 @@
-import type { FusedKernels } from "../kernels/binding.ts";
+import type { FusedKernels } from "../kernels/fused-kernels.ts";
 import { createRng } from "../rng.ts";
 import type { Gemm } from "./types.ts";
 

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, expect, it } from "vitest";
 import { describeBackend, engine, linear, ones, type Tensor2D, tensor2d, tidy, useBackend, zeros } from "../index.ts";
-import { type KernelHost, kernelHost } from "../kernels/binding.ts";
+import { type KernelHost, kernelHost } from "../kernels/fused-kernels.ts";
 import { createRng } from "../rng.ts";
 import { checkGemm } from "./check-gemm.ts";
 import { chooseGemm } from "./choose-gemm.ts";

@@ -1,7 +1,7 @@
 import { KdError } from "@kd/contract";
 import { defaultThreads, openGemm, startPool } from "#node";
 import type { BackendDescription, Tried } from "../backend/description.ts";
-import { KERNELS, type KernelHost } from "../kernels/binding.ts";
+import { KERNELS, type KernelHost } from "../kernels/fused-kernels.ts";
 import { checkGemm } from "./check-gemm.ts";
 import type { ForeignGemm, OpenOptions } from "./types.ts";
 

@@ -1,4 +1,4 @@
-import type { KernelHost } from "../kernels/binding.ts";
+import type { KernelHost } from "../kernels/fused-kernels.ts";
 import type { OnnxLibrary } from "../node/onnx-gemm.ts";
 import type { SgemmLibrary } from "../node/sgemm.ts";
 

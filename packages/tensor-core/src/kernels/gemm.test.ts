@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { beforeAll, expect, it } from "vitest";
 import { createRng, engine, type Tensor, tensor, tidy, useBackend } from "../index.ts";
-import { type FusedKernels, fusedKernels } from "./binding.ts";
+import { type FusedKernels, fusedKernels } from "./fused-kernels.ts";
 
 let kernels: FusedKernels;
 beforeAll(async () => {

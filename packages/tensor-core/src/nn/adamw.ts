@@ -1,6 +1,6 @@
 import { KdError } from "@kd/contract";
 import { tensorflowOps } from "../backend/tensorflow-ops.ts";
-import { type FusedKernels, fusedKernels } from "../kernels/binding.ts";
+import { type FusedKernels, fusedKernels } from "../kernels/fused-kernels.ts";
 import {
   add,
   div,

@@ -1,5 +1,5 @@
 import { tensorflowOps } from "../backend/tensorflow-ops.ts";
-import { type FusedKernels, fusedKernels } from "../kernels/binding.ts";
+import { type FusedKernels, fusedKernels } from "../kernels/fused-kernels.ts";
 import { constant, differentiable, type Operand } from "../operand.ts";
 import { add, matMul, mul, softmax, sub, sum, type Tensor, type Tensor4D, tidy } from "../ops.ts";
 import {

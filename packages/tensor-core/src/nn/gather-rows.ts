@@ -1,6 +1,6 @@
 import { KdError } from "@kd/contract";
 import { unsortedSegmentSum } from "@tensorflow/tfjs-core";
-import { fusedKernels } from "../kernels/binding.ts";
+import { fusedKernels } from "../kernels/fused-kernels.ts";
 import { constant, differentiable, type Operand, tensorOf } from "../operand.ts";
 import { gather, reshape, type Tensor, type Tensor1D, type Tensor2D, tidy } from "../ops.ts";
 

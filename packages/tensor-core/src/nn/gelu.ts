@@ -1,4 +1,4 @@
-import { fusedKernels } from "../kernels/binding.ts";
+import { fusedKernels } from "../kernels/fused-kernels.ts";
 import { differentiable, type Operand } from "../operand.ts";
 import { add, erf, exp, mul, sigmoid, square, sub, type Tensor, tanh, tidy } from "../ops.ts";
 

@@ -1,6 +1,6 @@
 import { KdError } from "@kd/contract";
 import { isLargeHalf } from "../half.ts";
-import { fusedKernels } from "../kernels/binding.ts";
+import { fusedKernels } from "../kernels/fused-kernels.ts";
 import { differentiable, type Operand, tensorOf } from "../operand.ts";
 import { fill, sub, type Tensor, type Tensor1D, type Tensor2D, tidy } from "../ops.ts";
 import { assertShapes } from "../shape.ts";

@@ -1,5 +1,5 @@
 import { isLargeHalf, widen, wideSlices } from "../half.ts";
-import { fusedKernels } from "../kernels/binding.ts";
+import { fusedKernels } from "../kernels/fused-kernels.ts";
 import { add, fill, matMul, mul, sub, type Tensor2D, tidy } from "../ops.ts";
 import { type Product, product } from "./product.ts";
 

@@ -1,5 +1,5 @@
 import { KdError } from "@kd/contract";
-import { type FusedKernels, fusedKernels } from "../kernels/binding.ts";
+import { type FusedKernels, fusedKernels } from "../kernels/fused-kernels.ts";
 import { differentiable, type Operand, tensorOf } from "../operand.ts";
 import { add, mean, mul, reshape, rsqrt, slice, square, sub, sum, type Tensor, type Tensor1D, tidy } from "../ops.ts";
 

@@ -1,7 +1,7 @@
 import { KdError } from "@kd/contract";
 import { type Handle, type TensorflowOps, tensorflowOps } from "../backend/tensorflow-ops.ts";
 import { isLargeHalf, wideSlices } from "../half.ts";
-import { type FusedKernels, fusedKernels } from "../kernels/binding.ts";
+import { type FusedKernels, fusedKernels } from "../kernels/fused-kernels.ts";
 import { differentiable, type Operand, tensorOf } from "../operand.ts";
 import { add, concat, matMul, reshape, sum, type Tensor, type Tensor1D, type Tensor2D, tidy } from "../ops.ts";
 import { tensorflowMath } from "./tensorflow-math.ts";

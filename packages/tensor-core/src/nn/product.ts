@@ -1,4 +1,4 @@
-import type { FusedKernels } from "../kernels/binding.ts";
+import type { FusedKernels } from "../kernels/fused-kernels.ts";
 import { matMul, type Tensor2D } from "../ops.ts";
 
 /** A matrix product outside the tape. */

@@ -1,5 +1,5 @@
 import { scatterND } from "@tensorflow/tfjs-core";
-import { type FusedKernels, fusedKernels } from "../kernels/binding.ts";
+import { type FusedKernels, fusedKernels } from "../kernels/fused-kernels.ts";
 import { constant, differentiable, type Operand, tensorOf } from "../operand.ts";
 import {
   add,

@@ -1,6 +1,6 @@
 import { KdError } from "@kd/contract";
 import { type TensorflowOps, tensorflowOps } from "../backend/tensorflow-ops.ts";
-import { type FusedKernels, fusedKernels } from "../kernels/binding.ts";
+import { type FusedKernels, fusedKernels } from "../kernels/fused-kernels.ts";
 import { differentiable, type Operand, tensorOf } from "../operand.ts";
 import { add, mean, mul, reshape, rsqrt, square, sub, sum, type Tensor, type Tensor1D, tidy } from "../ops.ts";
 import { tensorflowMath } from "./tensorflow-math.ts";

@@ -1,6 +1,6 @@
 import { KdError } from "@kd/contract";
 import { type Input, type TensorflowOps, tensorflowOps } from "../backend/tensorflow-ops.ts";
-import { fusedKernels } from "../kernels/binding.ts";
+import { fusedKernels } from "../kernels/fused-kernels.ts";
 import { constant, differentiable, type Operand, tensorOf } from "../operand.ts";
 import {
   add,

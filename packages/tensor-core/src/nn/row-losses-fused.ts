@@ -1,5 +1,5 @@
 import { halfOf, SLICE, widenInto } from "../half.ts";
-import { type FusedKernels, fusedKernels } from "../kernels/binding.ts";
+import { type FusedKernels, fusedKernels } from "../kernels/fused-kernels.ts";
 import { scalar, type Tensor, zerosLike } from "../ops.ts";
 import { LOOPS } from "./divergence.ts";
 import type { RowSums, RowTask } from "./row-task.ts";

@@ -1,5 +1,5 @@
 import { KdError } from "@kd/contract";
-import { fusedKernels } from "../kernels/binding.ts";
+import { fusedKernels } from "../kernels/fused-kernels.ts";
 import type { LogitRows } from "../model.ts";
 import { differentiable, type Operand } from "../operand.ts";
 import { add, clone, engine, keep, mul, type Scalar, type Tensor, type Tensor1D, type Tensor2D } from "../ops.ts";

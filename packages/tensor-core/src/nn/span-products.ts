@@ -1,4 +1,4 @@
-import { fusedKernels } from "../kernels/binding.ts";
+import { fusedKernels } from "../kernels/fused-kernels.ts";
 import { add, concat, matMul, reshape, slice, type Tensor, type Tensor2D, tidy, transpose, zeros } from "../ops.ts";
 
 /** [first row, rows, first element of its Gram] of every span that has rows. */

@@ -1,6 +1,6 @@
 import { KdError } from "@kd/contract";
 import { type TensorflowOps, tensorflowOps } from "../backend/tensorflow-ops.ts";
-import { fusedKernels } from "../kernels/binding.ts";
+import { fusedKernels } from "../kernels/fused-kernels.ts";
 import { differentiable, type Operand, tensorOf } from "../operand.ts";
 import { add, mul, sigmoid, sub, type Tensor, tidy } from "../ops.ts";
 import { tensorflowMath } from "./tensorflow-math.ts";
