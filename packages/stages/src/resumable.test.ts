@@ -3,7 +3,7 @@ import { createRng, memory, rngFromState, useBackend, type Variable, variable, z
 import { describe, expect, it } from "vitest";
 import { engines, oneEngine, valuesOf } from "../../tensor-core/test/engines.ts";
 import { tinyBatch, tinyModel } from "../test/tiny-model.ts";
-import { resumable, restoreWeights, stages, trainableNames, trainStage } from "./index.ts";
+import { restoreWeights, resumable, stages, trainableNames, trainStage } from "./index.ts";
 
 const TOTAL = 6;
 
@@ -74,7 +74,8 @@ it("leaks no tensor, and says how far a step moved the weights", async () => {
   let moved = 0;
   for await (const { updateNorm, step } of training.reports) {
     moved = updateNorm as number;
-    if (step === 1) expect(moved).toBe(0); // the warm-up's first rate is 0
+    if (step === 1)
+      expect(moved).toBe(0); // the warm-up's first rate is 0
     else break;
   }
   const after = await Promise.all(names.map((name) => valuesOf(student.params.get(name) as Variable)));
@@ -105,5 +106,7 @@ it("hands weights on and refuses what does not fit, changing nothing", async () 
   expect(() => open("dpt", tinyModel(1), without)).toThrow(/no "data" to keep/);
   const lacking = new Map(first.params).set("x", variable(zeros([1])));
   lacking.delete("x");
-  expect(() => restoreWeights({ ...saved, tensors: new Map([["param.x", { shape: [1], data: new Float32Array(1) }]]) }, lacking)).toThrow(/"x"/);
+  expect(() =>
+    restoreWeights({ ...saved, tensors: new Map([["param.x", { shape: [1], data: new Float32Array(1) }]]) }, lacking),
+  ).toThrow(/"x"/);
 });

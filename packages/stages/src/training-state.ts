@@ -43,7 +43,10 @@ export function restoreWeights({ tensors }: TrainingState, params: Params): void
     const name = key.slice("param.".length);
     const param = params.get(name);
     if (!(param instanceof Variable) || param.shape.join() !== stored.shape.join())
-      throw new KdError("KD_WEIGHTS", `restoreWeights: "${name}" does not fit the model; take the model it was saved from`);
+      throw new KdError(
+        "KD_WEIGHTS",
+        `restoreWeights: "${name}" does not fit the model; take the model it was saved from`,
+      );
     return [{ param, stored }];
   });
   for (const { param, stored } of found) {

@@ -3,8 +3,7 @@ import { addN, dispose, type Scalar, sub, sumOfSquares, type Tensor, tidy } from
 /** Global norm of what a step added to the weights. Frees nothing of its arguments. */
 export async function updateNorm(before: readonly Tensor[], after: readonly Tensor[]): Promise<number> {
   const squares: Tensor[] = []; // a difference at a time: the whole model twice would be the step's peak
-  for (const [i, tensor] of after.entries())
-    squares.push(tidy(() => sumOfSquares([sub(tensor, before[i] as Tensor)])));
+  for (const [i, tensor] of after.entries()) squares.push(tidy(() => sumOfSquares([sub(tensor, before[i] as Tensor)])));
   if (squares.length === 0) return 0;
   const sum = tidy(() => addN(squares)) as Scalar;
   dispose(squares);
