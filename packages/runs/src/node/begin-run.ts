@@ -18,7 +18,8 @@ import type { RunOptions } from "./run-options.ts";
 
 /** Steps before each stage, and of all. */
 export function offsetsOf(stages: RunOptions["stages"]): number[] {
-  return stages.reduce((sums, { totalSteps }) => [...sums, (sums.at(-1) as number) + totalSteps], [0]);
+  let sum = 0;
+  return [0, ...stages.map(({ totalSteps }) => (sum += totalSteps))];
 }
 
 export const metricsPath = (folder: string): string => join(folder, "metrics.jsonl");

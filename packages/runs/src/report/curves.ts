@@ -1,38 +1,65 @@
 import * as Plot from "@observablehq/plot";
 import { parseHTML } from "linkedom";
-import { type CurveLine, curveLines, firstSeed } from "./curve-lines.ts";
-import { escapeHtml } from "./escape-html.ts";
+import { type CurveLine, curveLines } from "./curve-lines.ts";
+import { escapeHtml, plainLabel } from "./escape-html.ts";
 import type { ReportData } from "./report-data.ts";
 
 const POINTS = 300;
-const TERMS: readonly (readonly [key: string, title: string])[] = [
-  ["train/loss", "loss"],
-  ["train/loss_ce", "ce"],
-  ["train/loss_mdist.response", "mdist.response"],
-  ["train/loss_mdist.visual", "mdist.visual"],
-  ["train/loss_rdist", "rdist"],
-  ["opt/grad_norm", "gradient norm"],
-  ["opt/lr", "learning rate"],
+const TITLES: Readonly<Record<string, string>> = {
+  "train/loss": "loss",
+  "opt/grad_norm": "gradient norm",
+  "opt/update_norm": "update norm",
+  "opt/lr": "learning rate",
+  "eval/agreement": "agreement with the teacher",
+  "eval/kl": "KL to the teacher",
+  "perf/tokens_per_second": "tokens per second",
+};
+const ORDER = [
+  "train/loss",
+  "train/",
+  "eval/",
+  "opt/grad_norm",
+  "opt/update_norm",
+  "opt/lr",
+  "opt/",
+  "perf/tokens_per_second",
 ];
+const NORMS: readonly string[] = ["opt/grad_norm", "opt/update_norm"];
 
 interface Point {
   readonly step: number;
   readonly value: number;
 }
 
-/** Small multiples: a section a stage position, a panel a logged term, a line a chain so far. */
-export function curves({ curves: all, seeds }: ReportData): string {
+/** Small multiples: a section a stage position, a panel a logged number, a line a run. */
+export function curves({ curves: all, curvesNote }: ReportData): string {
   const positions = curveLines(all);
   if (positions.length === 0) return '<p class="soft">Nothing was logged.</p>';
   const { document } = parseHTML("<!doctype html><html><body></body></html>");
   const sections = positions.map((lines, position) => {
-    const names = [...new Set(lines.map(({ stage }) => stage.toUpperCase()))].join(" and ");
-    const panels = TERMS.map(([key, title]) => panel({ key, title, lines, document }));
+    const names = [...new Set(lines.map(({ stage }) => stage))].join(" and ");
+    const panels = keysOf(lines).map((key) => panel({ key, title: titleOf(key), lines, document }));
     return `<section><h3 class="stage">Stage ${position + 1}: ${escapeHtml(names)}</h3>${legend(lines)}<div class="panels">${panels.join("")}</div></section>`;
   });
-  const note = `${seeds > 1 ? `Seed ${firstSeed(all)} of ${seeds} seeds. ` : ""}Every term as it is before its weight; loss is their weighted sum, so a stage with a teacher starts higher than one without.`;
-  return `<p class="soft">${note}</p>${sections.join("")}`;
+  const note = curvesNote === undefined ? "" : `<p class="soft">${escapeHtml(curvesNote)}</p>`;
+  return `${note}${sections.join("")}`;
 }
+
+/** Everything that was logged, in the order people look at it. */
+function keysOf(lines: readonly CurveLine[]): string[] {
+  const keys = new Set(lines.flatMap(({ rows }) => rows.flatMap((row) => Object.keys(row))));
+  const found: string[] = [];
+  for (const start of ORDER)
+    for (const key of keys) if (key.startsWith(start) && !found.includes(key) && key.includes("/")) found.push(key);
+  return found;
+}
+
+const titleOf = (key: string): string =>
+  TITLES[key] ??
+  key
+    .replace(/^train\/loss_/, "")
+    .replace(/^\w+\//, "")
+    .replaceAll("_", " ");
 
 function panel({
   key,
@@ -53,10 +80,10 @@ function panel({
   const least = values.reduce((a, b) => Math.min(a, b));
   const most = values.reduce((a, b) => Math.max(a, b));
   // The first steps' gradients can be a thousand times the rest.
-  const log = key === "opt/grad_norm" && least > 0 && most > 30 * least;
+  const log = NORMS.includes(key) && least > 0 && most > 30 * least;
   const svg = Plot.plot({
     document: document as Document,
-    ariaLabel: `${title} by step`,
+    ariaLabel: plainLabel(`${title} by step`),
     width: 260,
     height: 150,
     marginLeft: 40,
@@ -79,10 +106,8 @@ function pointsOf(rows: CurveLine["rows"], key: string): Point[] {
   const known = rows.filter((row) => Number.isFinite(row[key]));
   const count = Math.min(known.length, POINTS);
   return Array.from({ length: count }, (_, i) => {
-    const row = known[Math.round((i * (known.length - 1)) / Math.max(1, count - 1))] as Readonly<
-      Record<string, number>
-    >;
-    return { step: row._step as number, value: row[key] as number };
+    const row = known[Math.round((i * (known.length - 1)) / Math.max(1, count - 1))] as (typeof known)[number];
+    return { step: Number(row.stage_step), value: Number(row[key]) };
   });
 }
 

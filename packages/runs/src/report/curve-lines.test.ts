@@ -1,20 +1,18 @@
 import { expect, it } from "vitest";
 import { curveLines } from "./curve-lines.ts";
-import type { ReportData } from "./report-data.ts";
+import type { ReportCurve } from "./report-data.ts";
 
 /** Chains as they are filed: a shared first stage is repeated under each of them. */
-function chain(name: string, seed = 1): ReportData["curves"] {
-  const stages = name.toLowerCase().split("-");
-  return stages.map((stage, i) => ({
-    chain: name,
-    stage,
-    seed,
-    rows: [{ _step: 1, "train/loss": stages.slice(0, i + 1).join().length + seed }],
-  }));
+function chain(line: string): ReportCurve[] {
+  const stages = line.split("-");
+  return stages.map((stage, i) => {
+    const label = stages.slice(0, i + 1).join("-");
+    return { line, label, stage, rows: [{ stage_step: 1, "train/loss": label.length }] };
+  });
 }
 
 it("draws a stage that chains share once, under the chain so far, and keeps a chain's style", () => {
-  const all = ["PT-SFT", "PT-SFT-SFT", "DPT-SFT", "PT-SFT-DFT", "DPT-SFT-DFT"].flatMap((name) => chain(name));
+  const all = ["DPT-SFT-DFT", "PT-SFT-SFT", "PT-SFT", "DPT-SFT", "PT-SFT-DFT"].flatMap(chain);
   const lines = curveLines(all);
   expect(lines.map((stage) => stage.map(({ name }) => name))).toEqual([
     ["DPT", "PT"],
@@ -26,13 +24,12 @@ it("draws a stage that chains share once, under the chain so far, and keeps a ch
   expect(new Set(lines[2]?.map(({ dash }) => dash)).size).toBe(3);
 });
 
-it("takes the first seed, and keeps chains apart that have the same stages but trained differently", () => {
+it("keeps lines apart that have the same stages but trained differently", () => {
   const longer = chain("PT-SFT").map((curve) => ({
     ...curve,
-    chain: "PT-SFT long",
-    rows: [{ _step: 9, "train/loss": 1 }],
+    line: "PT-SFT long",
+    rows: [{ stage_step: 9, "train/loss": 1 }],
   }));
-  const lines = curveLines([...chain("PT-SFT", 2), ...chain("PT-SFT", 1), ...longer]);
-  expect(lines).toHaveLength(2);
+  const lines = curveLines([...chain("PT-SFT"), ...longer]);
   expect(lines[0]?.map(({ name }) => name)).toEqual(["PT", "PT-SFT long"]);
 });

@@ -39,15 +39,15 @@ dd { margin: 0 }
 .bar.control { background: var(--control) }
 .bar.other { background: color-mix(in srgb, var(--soft) 40%, transparent) }
 .floor { position: absolute; width: 3px; height: 50%; margin-left: -1.5px; background: var(--ink); box-shadow: 0 0 0 1px var(--paper) }
-.floor.blind { top: -2px }
-.floor.majority { bottom: -2px }
+.floor.upper { top: -2px }
+.floor.lower { bottom: -2px }
 .spread { position: absolute; top: calc(50% - 1px); height: 2px; background: var(--ink); outline: 1px solid var(--paper) }
 .key { font-size: .82rem; color: var(--soft); margin-top: 10px }
 .key span { display: inline-block; margin-right: 10px }
 .key i { position: relative; display: inline-block; margin: 0 4px 0 0 }
 .key .floor { height: 8px }
-.key .blind { top: -5px }
-.key .majority { bottom: -2px }
+.key .upper { top: -5px }
+.key .lower { bottom: -2px }
 .key .spread { top: -4px; width: 16px }
 
 .scroll { overflow-x: auto }
@@ -77,7 +77,13 @@ figure svg { display: block; width: 100%; height: auto; max-width: 420px; backgr
 .legend { font-size: .82rem; margin: 0 0 8px }
 .legend span { display: inline-block; white-space: nowrap; margin-right: 16px }
 
-.licences { margin: 0; padding-left: 18px; font-size: .88rem }
+.grams { display: flex; flex-wrap: wrap; gap: 12px; margin: 8px 0 }
+.gram { flex: none; width: 196px }
+.gram img { background: #fff; image-rendering: pixelated; border-radius: 3px }
+.gram small { display: block; min-height: 1.4em; color: var(--soft) }
+.ramp { width: 120px; height: 10px; vertical-align: -1px; background: linear-gradient(90deg, #67001f, #f6a886, #f7f7f7, #92c5de, #053061) }
+
+.list { margin: 0; padding-left: 18px; font-size: .88rem }
 summary { cursor: pointer }
 pre { overflow-x: auto; background: var(--panel); padding: 10px; border-radius: 8px; font-size: .8rem }
 `;

@@ -10,3 +10,8 @@ const ENTITIES: Readonly<Record<string, string>> = {
 export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => ENTITIES[character] as string);
 }
+
+/** Text for an attribute that a library writes, which may leave some of these as they are. */
+export function plainLabel(text: string): string {
+  return text.replace(/[&<>"']/g, " ");
+}
