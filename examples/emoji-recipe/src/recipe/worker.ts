@@ -15,6 +15,8 @@ export interface Job {
   readonly blind: boolean;
   /** `false`: the kernels' own product instead of a BLAS, `true`: the best there is. */
   readonly blas: boolean;
+  /** Stage to begin again with. */
+  readonly from?: string | undefined;
 }
 
 // A parent that is gone can start another run in the same folder: do not train on beside it.
