@@ -1,16 +1,16 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { KdError, type StepReport } from "@kd/contract";
 import { metricsRow } from "../metrics-row.ts";
 import { beginRun, metricsPath, offsetsOf } from "./begin-run.ts";
-import { type CheckpointPlace, writeCheckpoint } from "./checkpoint.ts";
-import { checkpointPath, checkpointSteps, removeCheckpoints } from "./checkpoint-list.ts";
+import { createCheckpointer } from "./checkpointer.ts";
 import { openEventFile } from "./event-file.ts";
 import { writeJson } from "./files.ts";
 import { writing } from "./io-error.ts";
 import { openMetrics } from "./metrics-file.ts";
 import { checkpointsPath } from "./run-folder.ts";
 import type { RunEvent, RunOptions, RunResult, RunStage } from "./run-options.ts";
-import { summaryOf } from "./summary.ts";
+import { summaryOf, summaryPath } from "./summary.ts";
 
 /**
  * Runs stages one after another in a folder, and says what happens. Stopped in any way, by a kill too, the same call with `start: "resume"` goes
@@ -34,13 +34,14 @@ export async function* runStages(options: RunOptions): AsyncGenerator<RunEvent, 
   const { checkpoint, notices } = await beginRun(options);
   for (const message of notices) yield { kind: "notice", message };
   const offsets = offsetsOf(stages);
-  const checkpoints = checkpointsPath(folder);
-  let done = checkpoint?.step ?? 0;
-  let saved = checkpoint?.path;
+  const first = checkpoint?.step ?? 0;
+  let done = first;
   let best = checkpoint?.best;
+  const began = performance.now();
+  const saver = createCheckpointer(checkpointsPath(folder), { last: checkpoint?.path, keepLast, keep: offsets });
   const metrics = await openMetrics(metricsPath(folder), done);
   const events = await openEventFile(folder, metrics.rows);
-  const result = (finished: boolean): RunResult => ({ finished, step: done, checkpoint: saved, best });
+  const result = (finished: boolean): RunResult => ({ finished, step: done, checkpoint: saver.last, best });
   try {
     if (metrics.rows.length < done)
       yield {
@@ -58,7 +59,7 @@ export async function* runStages(options: RunOptions): AsyncGenerator<RunEvent, 
       if (checkpoint !== undefined && done === checkpoint.step && !inside) await handOver(checkpoint.training);
       yield { kind: "stage", stage: name, state: inside ? "resumes" : "begins", step: done - before };
       const training = await stage.open(inside ? checkpoint?.training : undefined);
-      const [started, first] = [performance.now(), done];
+      const [started, from] = [performance.now(), done];
       let cpu = process.cpuUsage();
       try {
         for await (const report of reportsOf(stage, training.reports, { folder, after: done - before })) {
@@ -80,17 +81,14 @@ export async function* runStages(options: RunOptions): AsyncGenerator<RunEvent, 
           const score = aim === undefined ? undefined : evaluation[aim.key];
           const better = score !== undefined && isBetter(score, best?.score, aim?.lowest === true);
           if (better) best = { score, step: done };
-          const millisecondsLeft = ((performance.now() - started) / (done - first)) * (totalSteps - report.step);
+          const millisecondsLeft = ((performance.now() - started) / (done - from)) * (totalSteps - report.step);
           yield { kind: "step", stage: name, totalSteps, report, row, millisecondsLeft };
           const stop = signal?.aborted === true;
           if (stop || atEnd || better || report.step % checkpointEvery === 0) {
-            const from = performance.now();
             await metrics.sync(); // a checkpoint never knows of steps that metrics.jsonl does not
-            saved = checkpointPath(checkpoints, done);
-            const where: CheckpointPlace = { step: done, stage: name, stageStep: report.step, best, environment };
-            await writeCheckpoint(saved, { ...where, training: await training.save() });
-            await prune(checkpoints, { keepLast, keep: [best?.step, ...offsets] });
-            yield { kind: "checkpoint", path: saved, milliseconds: performance.now() - from };
+            const where = { step: done, stage: name, stageStep: report.step, best, environment };
+            const milliseconds = await saver.save(where, training.save);
+            yield { kind: "checkpoint", path: saver.last as string, milliseconds };
           }
           if (stop && done < (offsets.at(-1) as number)) return result(false);
           cpu = process.cpuUsage();
@@ -105,7 +103,9 @@ export async function* runStages(options: RunOptions): AsyncGenerator<RunEvent, 
       }
     }
     if (checkpoint !== undefined && done === checkpoint.step) await handOver(checkpoint.training); // nothing was left to train
-    await writing(folder, async () => writeJson(join(folder, "summary.json"), await summaryOf(folder, result(true))));
+    const seconds = { seconds: (performance.now() - began) / 1000, checkpointSeconds: saver.milliseconds / 1000 };
+    if (first < done || !existsSync(summaryPath(folder)))
+      await writing(folder, async () => writeJson(summaryPath(folder), await summaryOf(folder, result(true), seconds)));
     return result(true);
   } finally {
     await metrics.close();
@@ -140,16 +140,4 @@ async function* reportsOf(
 function isBetter(score: number, before: number | undefined, lowest: boolean): boolean {
   if (!Number.isFinite(score)) return false;
   return before === undefined || (lowest ? score < before : score > before);
-}
-
-async function prune(
-  folder: string,
-  { keepLast, keep }: { readonly keepLast: number; readonly keep: readonly (number | undefined)[] },
-): Promise<void> {
-  const steps = await checkpointSteps(folder);
-  const kept = new Set([...keep, ...steps.slice(-keepLast)]);
-  await removeCheckpoints(
-    folder,
-    steps.filter((step) => !kept.has(step)),
-  );
 }

@@ -1,9 +1,13 @@
+import { join } from "node:path";
 import { metricsPath } from "./begin-run.ts";
 import { readMetrics } from "./metrics-file.ts";
 import type { RunResult } from "./run-options.ts";
 
 /** What `summary.json` holds: how the run ended, and each stage's length, CPU time and last numbers. */
 export interface RunSummary extends RunResult {
+  /** Of the process that finished the run: since it began, and what of that went into checkpoints. */
+  readonly seconds: number;
+  readonly checkpointSeconds: number;
   readonly stages: readonly {
     readonly stage: string;
     readonly steps: number;
@@ -13,7 +17,13 @@ export interface RunSummary extends RunResult {
   }[];
 }
 
-export async function summaryOf(folder: string, result: RunResult): Promise<RunSummary> {
+export const summaryPath = (folder: string): string => join(folder, "summary.json");
+
+export async function summaryOf(
+  folder: string,
+  result: RunResult,
+  times: Pick<RunSummary, "seconds" | "checkpointSeconds">,
+): Promise<RunSummary> {
   const rows = await readMetrics(metricsPath(folder));
   const names = [...new Set(rows.map(({ stage }) => stage))];
   const stages = names.map((stage) => {
@@ -24,5 +34,5 @@ export async function summaryOf(folder: string, result: RunResult): Promise<RunS
     );
     return { stage, steps: own.length, cpuSeconds, last: Object.fromEntries(last) };
   });
-  return { ...result, stages };
+  return { ...result, ...times, stages };
 }
