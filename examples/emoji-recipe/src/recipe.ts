@@ -138,7 +138,7 @@ await main(async () => {
     budget,
     backend,
     materials,
-    models: { teacher: materials.teacher, control, student },
+    models: { teacher: materials.teacher, student, control },
   });
   await writeJson(join(folder, "summary.json"), summary);
 

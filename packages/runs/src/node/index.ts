@@ -11,6 +11,7 @@ export { checkpointPath, checkpointSteps, type Damaged, latestCheckpoint } from 
 export { type EventFile, openEventFile } from "./event-file.ts";
 export { gitCommit } from "./git-commit.ts";
 export { type MetricsFile, openMetrics, readMetrics } from "./metrics-file.ts";
+export { readRun } from "./read-run.ts";
 export { type RunConfig, readRunConfig } from "./run-folder.ts";
 export type { RunEvent, RunOptions, RunResult, RunStage } from "./run-options.ts";
 export { runStages } from "./run-stages.ts";

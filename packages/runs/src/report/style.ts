@@ -78,8 +78,8 @@ figure svg { display: block; width: 100%; height: auto; max-width: 420px; backgr
 .legend span { display: inline-block; white-space: nowrap; margin-right: 16px }
 
 .grams { display: flex; flex-wrap: wrap; gap: 12px; margin: 8px 0 }
-.gram { flex: none; width: 196px }
-.gram img { background: #fff; image-rendering: pixelated; border-radius: 3px }
+.gram { flex: none; width: calc(50% - 6px); max-width: 196px }
+.gram img { width: 100%; height: auto; background: #fff; image-rendering: pixelated; border-radius: 3px }
 .gram small { display: block; min-height: 1.4em; color: var(--soft) }
 .ramp { width: 120px; height: 10px; vertical-align: -1px; background: linear-gradient(90deg, #67001f, #f6a886, #f7f7f7, #92c5de, #053061) }
 
