@@ -26,7 +26,7 @@ const BATCH_SIZE = 64;
 /** AdamW as in the PyTorch study this recipe follows; the paper's rates move nothing at this size. */
 const OPTIMISER = { weightDecay: 0.05, betas: [0.9, 0.98] as const, warmupRatio: 0.03, updateNorm: true };
 
-export interface EmojiStage {
+interface EmojiStage {
   /** What the progress line calls it. */
   readonly name: string;
   readonly stage: StageRecord;

@@ -24,9 +24,13 @@ export function offsetsOf(stages: RunOptions["stages"]): number[] {
 
 export const metricsPath = (folder: string): string => join(folder, "metrics.jsonl");
 
+const versionsOf = ({ versions }: RunOptions): Record<string, string> => ({ node: process.versions.node, ...versions });
+/** All that a checkpoint's last bits may depend on. */
+export const madeBy = (options: RunOptions): Environment => ({ ...options.environment, ...versionsOf(options) });
+
 /** Opens the run's folder and finds where to go on: the newest whole checkpoint, if there is one. */
 export async function beginRun(options: RunOptions): Promise<{ checkpoint?: Checkpoint; notices: string[] }> {
-  const { folder, stages, start = "new", from, fork, environment } = options;
+  const { folder, stages, start = "new", from, fork } = options;
   const names = stages.map(({ name }) => name);
   if (names.length === 0 || new Set(names).size < names.length)
     throw new KdError("KD_CONFIG", `runStages: expected stages of different names, got ${names.join(", ") || "none"}`);
@@ -35,8 +39,7 @@ export async function beginRun(options: RunOptions): Promise<{ checkpoint?: Chec
       "KD_CONFIG",
       `runStages: from "${from}" needs start "resume" and one of the stages ${names.join(", ")}`,
     );
-  const versions = { node: process.versions.node, ...options.versions };
-  const notices = await openRunFolder(folder, { ...options, versions, start });
+  const notices = await openRunFolder(folder, { ...options, versions: versionsOf(options), start });
   const checkpoints = checkpointsPath(folder);
   return writing(folder, async () => {
     await sweepCheckpoints(checkpoints);
@@ -55,7 +58,7 @@ export async function beginRun(options: RunOptions): Promise<{ checkpoint?: Chec
           : `falling back to ${basename(checkpoint.path)}`,
       );
     if (checkpoint === undefined) return { notices };
-    notices.push(...otherEnvironment(checkpoint.environment, environment));
+    notices.push(...otherEnvironment(checkpoint.environment, madeBy(options)));
     return { checkpoint, notices };
   });
 }

@@ -90,13 +90,8 @@ function compare(before: RunConfig, now: RunConfig, folder: string): string[] {
       "KD_CONFIG",
       `${configPath(folder)}: the run was started with another configuration, expected ${first} ${a.get(first) ?? "unset"}, got ${b.get(first) ?? "unset"}${different.length > 1 ? ` (and ${different.length - 1} more)` : ""}; repeat its options or choose another name`,
     );
-  const moved = Object.entries({ ...now.versions, commit: now.commit }).filter(
-    ([name, version]) => version !== (name === "commit" ? before.commit : before.versions[name]),
-  );
-  return moved.map(
-    ([name, version]) =>
-      `${name} was ${(name === "commit" ? before.commit : before.versions[name]) ?? "unknown"} when the run began and is ${version ?? "unknown"} now`,
-  );
+  if (now.commit === before.commit) return [];
+  return [`the run began at commit ${before.commit ?? "unknown"} and goes on at ${now.commit ?? "unknown"}`];
 }
 
 /** Every leaf as text under its path, whatever the order of keys. */

@@ -23,7 +23,7 @@ export interface RunOptions {
   readonly handOver: (saved: TrainingState) => void | Promise<void>;
   /** The merged configuration, plain; a folder of another one is refused. */
   readonly config: unknown;
-  /** Engine, matrix product, threads: kept in each checkpoint, compared on resume. */
+  /** Engine, matrix product, threads: kept in each checkpoint with the versions, compared on resume. */
   readonly environment: Environment;
   /** Of what makes the run. @defaultValue Node's alone */
   readonly versions?: Readonly<Record<string, string>>;

@@ -198,15 +198,14 @@ it("refuses another run's folder and leaves it as it is", async () => {
     /stages\.0\.name "dpt"/,
   );
   expect(await rowsOf("run")).toEqual(before);
-  const { notices } = await run(
-    options(folder, { ...resume, environment: { engine: "cpu", threads: 1 }, versions: { kd: "2" } }),
-  );
+  const other = { environment: { engine: "cpu", threads: 1 }, versions: { kd: "2" }, commit: "c0ffee" };
+  const { notices } = await run(options(folder, { ...resume, ...other }));
   expect(notices).toEqual([
-    "kd was unknown when the run began and is 2 now",
-    "the checkpoint was made with engine wasm, now cpu: losses may differ in their last bits",
+    "the run began at commit unknown and goes on at c0ffee",
+    "the checkpoint was made with engine wasm, now cpu; kd unknown, now 2: losses may differ in their last bits",
   ]);
   await run(options(folder, { start: "overwrite", config: { seed: 2 } }));
-  expect(await savedEnvironment(folder)).toEqual({ engine: "wasm", threads: 1 });
+  expect(await savedEnvironment(folder)).toEqual({ engine: "wasm", threads: 1, node: process.versions.node });
   const mine = join(root, "mine");
   await mkdir(mine);
   await writeFile(join(mine, "thesis.tex"), "years");

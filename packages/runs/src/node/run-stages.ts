@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { KdError, type StepReport } from "@kd/contract";
 import { metricsRow } from "../metrics-row.ts";
-import { beginRun, metricsPath, offsetsOf } from "./begin-run.ts";
+import { beginRun, madeBy, metricsPath, offsetsOf } from "./begin-run.ts";
 import { createCheckpointer } from "./checkpointer.ts";
 import { openEventFile } from "./event-file.ts";
 import { writeJson } from "./files.ts";
@@ -20,17 +20,7 @@ import { summaryOf, summaryPath } from "./summary.ts";
  * `KD_DIVERGED` with the records of the step, also in `diverged.json`; `KD_DATA` for a stage that ends early.
  */
 export async function* runStages(options: RunOptions): AsyncGenerator<RunEvent, RunResult, undefined> {
-  const {
-    folder,
-    stages,
-    handOver,
-    environment,
-    checkpointEvery = 200,
-    keepLast = 2,
-    evaluate,
-    best: aim,
-    signal,
-  } = options;
+  const { folder, stages, handOver, checkpointEvery = 200, keepLast = 2, evaluate, best: aim, signal } = options;
   const { checkpoint, notices } = await beginRun(options);
   for (const message of notices) yield { kind: "notice", message };
   const offsets = offsetsOf(stages);
@@ -86,7 +76,7 @@ export async function* runStages(options: RunOptions): AsyncGenerator<RunEvent, 
           const stop = signal?.aborted === true;
           if (stop || atEnd || better || report.step % checkpointEvery === 0) {
             await metrics.sync(); // a checkpoint never knows of steps that metrics.jsonl does not
-            const where = { step: done, stage: name, stageStep: report.step, best, environment };
+            const where = { step: done, stage: name, stageStep: report.step, best, environment: madeBy(options) };
             const milliseconds = await saver.save(where, training.save);
             yield { kind: "checkpoint", path: saver.last as string, milliseconds };
           }
