@@ -30,7 +30,10 @@ export async function* runStages(options: RunOptions): AsyncGenerator<RunEvent, 
   const began = performance.now();
   const saver = createCheckpointer(checkpointsPath(folder), { last: checkpoint?.path, keepLast, keep: offsets });
   const metrics = await openMetrics(metricsPath(folder), done);
-  const events = await openEventFile(folder, metrics.rows);
+  const events = await openEventFile(folder, metrics.rows).catch(async (error) => {
+    await metrics.close();
+    throw error;
+  });
   const result = (finished: boolean): RunResult => ({ finished, step: done, checkpoint: saver.last, best });
   try {
     if (metrics.rows.length < done)

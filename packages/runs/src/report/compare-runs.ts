@@ -18,6 +18,7 @@ export function reportOfRuns(runs: readonly RunRecord[]): ReportData {
   const names = distinct(runs.map(({ name }) => name));
   const [first] = runs;
   const one = runs.length === 1 && first !== undefined ? first : undefined;
+  const positions = Math.max(0, ...runs.map(({ stages }) => stages.length));
   const different = differences(runs.map(({ config }) => config));
   return {
     title: one === undefined ? `${runs.length} runs beside each other` : `Run ${one.name}`,
@@ -31,7 +32,7 @@ export function reportOfRuns(runs: readonly RunRecord[]): ReportData {
     curves: runs.flatMap((run, i) => curvesOf(run, names[i] as string)),
     curvesNote: "Every term as it is before its weight; loss is their weighted sum.",
     tables: [
-      ...stageNames(runs).map((stage) => lastNumbers(runs, { names, stage })),
+      ...Array.from({ length: positions }, (_, position) => lastNumbers(runs, { names, position })),
       ...(different.length === 0
         ? []
         : [{ title: "Where the configurations differ", columns: ["setting", ...names], rows: different }]),
@@ -43,12 +44,8 @@ export function reportOfRuns(runs: readonly RunRecord[]): ReportData {
 const madeBy = ({ versions, commit }: RunRecord): string =>
   [
     ...Object.entries(versions).map(([name, version]) => `${name} ${version}`),
-    ...(commit === undefined ? [] : [`commit ${commit}`]),
+    ...(commit === undefined ? [] : [`commit ${commit.replace(/^([0-9a-f]{12})[0-9a-f]+/, "$1")}`]),
   ].join(", ");
-
-const stageNames = (runs: readonly RunRecord[]): string[] => [
-  ...new Set(runs.flatMap(({ stages }) => stages.map(({ name }) => name))),
-];
 
 function curvesOf({ stages, rows }: RunRecord, line: string): ReportCurve[] {
   return stages.map(({ name }) => ({ line, stage: name, rows: rows.filter(({ stage }) => stage === name) }));
@@ -56,19 +53,24 @@ function curvesOf({ stages, rows }: RunRecord, line: string): ReportCurve[] {
 
 function lastNumbers(
   runs: readonly RunRecord[],
-  { names, stage }: { readonly names: readonly string[]; readonly stage: string },
+  { names, position }: { readonly names: readonly string[]; readonly position: number },
 ): NonNullable<ReportData["tables"]>[number] {
-  const all = runs.map(({ rows }) => rows.filter((row) => row.stage === stage));
-  const keys = [...new Set(all.flatMap((rows) => rows.flatMap((row) => Object.keys(row))))].filter(
+  const all = runs.flatMap(({ stages, rows }, i) => {
+    const stage = stages[position]?.name;
+    return stage === undefined
+      ? []
+      : [{ run: names[i] as string, stage, rows: rows.filter((row) => row.stage === stage) }];
+  });
+  const keys = [...new Set(all.flatMap(({ rows }) => rows.flatMap((row) => Object.keys(row))))].filter(
     (key) => key.startsWith("train/") || key.startsWith("eval/"),
   );
   // An evaluation is not in every row: the last there is.
   const last = (rows: readonly MetricsRow[], key: string): string =>
     short(rows.findLast((row) => row[key] !== undefined)?.[key]);
   return {
-    title: `${stage}: last numbers`,
-    columns: ["run", "steps", ...keys.map((key) => key.replace(/^train\/loss_/, "").replace(/^train\//, ""))],
-    rows: all.map((rows, i) => [names[i] as string, String(rows.length), ...keys.map((key) => last(rows, key))]),
+    title: `Stage ${position + 1}: last numbers`,
+    columns: ["run", "stage", "steps", ...keys.map((key) => key.replace(/^train\/loss_/, "").replace(/^train\//, ""))],
+    rows: all.map(({ run, stage, rows }) => [run, stage, String(rows.length), ...keys.map((key) => last(rows, key))]),
   };
 }
 

@@ -109,11 +109,11 @@ it("compares runs: last numbers by stage, and the settings in which they differ"
   });
   const report = reportOfRuns([run(1, 2.5), run(2, 1.25)]);
   expect(report.tables?.[0]).toEqual({
-    title: "dpt: last numbers",
-    columns: ["run", "steps", "loss", "rdist", "eval/agreement"],
+    title: "Stage 1: last numbers",
+    columns: ["run", "stage", "steps", "loss", "rdist", "eval/agreement"],
     rows: [
-      ["run", "900", "2.5", "0.1", "0.8889"],
-      ["run (2)", "900", "1.25", "0.1", "0.8889"],
+      ["run", "dpt", "900", "2.5", "0.1", "0.8889"],
+      ["run (2)", "dpt", "900", "1.25", "0.1", "0.8889"],
     ],
   });
   expect(report.tables?.[1]?.rows).toEqual([["seed", "1", "2"]]);
