@@ -2,6 +2,7 @@ import { mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { KdError } from "@kd/contract";
 import { writeSafetensors } from "@kd/safetensors/node";
+import { slmConfigJson } from "@kd/slm";
 import type { Llava } from "../llava.ts";
 
 /** What {@link saveLlava} writes beside weights and configuration, and how. */
@@ -49,7 +50,7 @@ function configOf({ config }: Llava): object {
     ...rest,
     projector_hidden_act: "gelu",
     tie_word_embeddings: text_config.tie_word_embeddings,
-    text_config: { architectures: ["Qwen2ForCausalLM"], model_type: "qwen2", hidden_act: "silu", ...text_config },
+    text_config: slmConfigJson(text_config),
     vision_config: { model_type: "siglip_vision_model", vision_use_head: false, ...vision_config },
   };
 }

@@ -1,0 +1,28 @@
+import { KdError } from "@kd/contract";
+import type { Tensor } from "@kd/tensor-core";
+import { slmConfigJson } from "../config.ts";
+import type { Slm } from "../lora/adapter.ts";
+import { slmShapes } from "../names.ts";
+import { writeFolder } from "./write-folder.ts";
+
+/**
+ * Writes a folder that transformers' `AutoModelForCausalLM` loads.
+ *
+ * @throws KdError `KD_CONFIG` when the folder exists or the model has an adapter, `KD_WEIGHTS` for a missing parameter.
+ */
+export async function saveSlm(
+  { config, params }: Slm,
+  folder: string,
+  options: { readonly prefix?: string; readonly dtype?: "F32" | "F16" | "BF16" } = {},
+): Promise<void> {
+  const { prefix = "", dtype = "F32" } = options;
+  if (config.lora !== undefined)
+    throw new KdError("KD_CONFIG", "saveSlm: expected a model without an adapter; mergeAdapter first, or saveAdapter");
+  const tensors = [...slmShapes(config, prefix).keys()].map((name): [string, Tensor] => {
+    const value = params.get(name);
+    if (value === undefined) throw new KdError("KD_WEIGHTS", `saveSlm: no parameter "${name}"; check the prefix`);
+    return [name.slice(prefix.length), value];
+  });
+  const json = { "config.json": slmConfigJson(config) };
+  await writeFolder(folder, { weights: { file: "model.safetensors", tensors }, dtype, json });
+}
