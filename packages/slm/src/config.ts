@@ -113,8 +113,17 @@ export function parseSlmConfig(value: unknown, where = "text_config"): SlmConfig
   return data;
 }
 
-/** What transformers reads: a whole `config.json`, or LLaVA's `text_config`. Adapters are left out: they have a file of their own. */
-export function slmConfigJson({ lora: _, attention_bias, mlp_bias, ...config }: SlmConfig): Record<string, unknown> {
+/**
+ * What transformers reads: a whole `config.json`, or LLaVA's `text_config`.
+ *
+ * @throws KdError `KD_CONFIG` for a model with an adapter, whose weights would be read as those of a model without.
+ */
+export function slmConfigJson({ lora, attention_bias, mlp_bias, ...config }: SlmConfig): Record<string, unknown> {
+  if (lora !== undefined)
+    throw new KdError(
+      "KD_CONFIG",
+      "slmConfigJson: expected a model without an adapter, got one with; save what mergeAdapter gives, or saveAdapter",
+    );
   const llama = config.model_type === "llama";
   return {
     architectures: [llama ? "LlamaForCausalLM" : "Qwen2ForCausalLM"],

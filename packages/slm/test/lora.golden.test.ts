@@ -68,7 +68,7 @@ it("saves the adapter as it was, and a merged model that loads", async () => {
     const again = await loadAdapter(join(folder, "adapter"), { ...model, prefix });
     expect(again.lora).toEqual(model.config.lora);
     await expect(saveAdapter(join(folder, "adapter"), { ...model, prefix })).rejects.toThrow("this one exists");
-    await expect(saveSlm(model, join(folder, "merged"))).rejects.toThrow("mergeAdapter first");
+    await expect(saveSlm(model, join(folder, "merged"))).rejects.toThrow("without an adapter");
     const merged = mergeAdapter(model);
     await saveSlm(merged, join(folder, "merged"));
     const loaded = await loadSlm(join(folder, "merged"));

@@ -17,7 +17,7 @@ export interface SaveLlava {
  * Writes a folder that Hugging Face's `LlavaForConditionalGeneration` loads. It is written aside and renamed, so that it is there whole or
  * not at all.
  *
- * @throws KdError `KD_CONFIG` when the folder exists or a file's name leads out of it.
+ * @throws KdError `KD_CONFIG` when the folder exists, the model has an adapter, or a file's name leads out of it.
  */
 export async function saveLlava(
   model: Llava,
@@ -26,6 +26,7 @@ export async function saveLlava(
 ): Promise<void> {
   if ((await stat(folder).catch(() => undefined)) !== undefined)
     throw new KdError("KD_CONFIG", `saveLlava: ${folder} exists; remove it or choose another folder`);
+  const config = configOf(model);
   const aside = `${folder}.partial`;
   await rm(aside, { recursive: true, force: true });
   await mkdir(aside, { recursive: true });
@@ -33,7 +34,7 @@ export async function saveLlava(
   for (const [name, value] of model.params)
     tensors.push([name, { dtype, shape: value.shape, data: (await value.data()) as Float32Array }]);
   await writeSafetensors(join(aside, "model.safetensors"), tensors, { format: "pt" });
-  await writeFile(join(aside, "config.json"), `${JSON.stringify(configOf(model), null, 2)}\n`);
+  await writeFile(join(aside, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
   for (const [name, contents] of Object.entries(files)) {
     if (name !== basename(name) || name.startsWith("."))
       throw new KdError("KD_CONFIG", `saveLlava: expected a plain file name, got "${name}"`);

@@ -16,13 +16,11 @@ export async function saveSlm(
   options: { readonly prefix?: string; readonly dtype?: "F32" | "F16" | "BF16" } = {},
 ): Promise<void> {
   const { prefix = "", dtype = "F32" } = options;
-  if (config.lora !== undefined)
-    throw new KdError("KD_CONFIG", "saveSlm: expected a model without an adapter; mergeAdapter first, or saveAdapter");
+  const json = { "config.json": slmConfigJson(config) };
   const tensors = [...slmShapes(config, prefix).keys()].map((name): [string, Tensor] => {
     const value = params.get(name);
     if (value === undefined) throw new KdError("KD_WEIGHTS", `saveSlm: no parameter "${name}"; check the prefix`);
     return [name.slice(prefix.length), value];
   });
-  const json = { "config.json": slmConfigJson(config) };
   await writeFolder(folder, { weights: { file: "model.safetensors", tensors }, dtype, json });
 }
