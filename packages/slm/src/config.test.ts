@@ -109,3 +109,89 @@ it("writes what it reads, under the name of the architecture", () => {
     expect("attention_bias" in json).toBe(model_type === "llama");
   }
 });
+
+const llama31 = {
+  rope_type: "llama3",
+  low_freq_factor: 1,
+  high_freq_factor: 4,
+  original_max_position_embeddings: 8192,
+};
+
+// Fields of the published files; the counts are those that Hugging Face shows.
+it.each<[string, object, number]>([
+  [
+    "SmolLM2-135M",
+    {
+      model_type: "llama",
+      vocab_size: 49152,
+      hidden_size: 576,
+      intermediate_size: 1536,
+      num_hidden_layers: 30,
+      num_attention_heads: 9,
+      num_key_value_heads: 3,
+      max_position_embeddings: 8192,
+      rms_norm_eps: 1e-5,
+      rope_interleaved: false,
+      rope_scaling: null,
+      rope_theta: 100000,
+      tie_word_embeddings: true,
+      torch_dtype: "bfloat16",
+    },
+    134_515_008,
+  ],
+  [
+    "TinyLlama-1.1B",
+    {
+      model_type: "llama",
+      hidden_size: 2048,
+      intermediate_size: 5632,
+      num_hidden_layers: 22,
+      num_attention_heads: 32,
+      num_key_value_heads: 4,
+      pretraining_tp: 1,
+      rms_norm_eps: 1e-5,
+      vocab_size: 32000,
+    },
+    1_100_048_384,
+  ],
+  [
+    "Llama-3.2-1B",
+    {
+      model_type: "llama",
+      head_dim: 64,
+      hidden_size: 2048,
+      intermediate_size: 8192,
+      num_hidden_layers: 16,
+      num_attention_heads: 32,
+      num_key_value_heads: 8,
+      rope_scaling: { ...llama31, factor: 32 },
+      rope_theta: 500000,
+      tie_word_embeddings: true,
+      vocab_size: 128256,
+    },
+    1_235_814_400,
+  ],
+  ["LLaVA-1.5-7B's text_config", { model_type: "llama", rms_norm_eps: 1e-5, vocab_size: 32064 }, 6_738_939_904],
+  [
+    "Qwen2.5-0.5B",
+    {
+      model_type: "qwen2",
+      hidden_size: 896,
+      intermediate_size: 4864,
+      max_window_layers: 24,
+      num_attention_heads: 14,
+      num_hidden_layers: 24,
+      num_key_value_heads: 2,
+      rope_theta: 1000000,
+      sliding_window: 32768,
+      use_mrope: false,
+      use_sliding_window: false,
+      tie_word_embeddings: true,
+      vocab_size: 151936,
+    },
+    494_032_768,
+  ],
+])("counts the parameters of %s", (_, file, count) => {
+  const shapes = [...slmShapes(parseSlmConfig(file)).values()];
+  expect(shapes.reduce((total, shape) => total + shape.reduce((a, b) => a * b, 1), 0)).toBe(count);
+});

@@ -132,6 +132,12 @@ describe("a distribution", () => {
       expect(Math.abs((counts.get(id) ?? 0) - n * (distribution.probabilities[i] as number))).toBeLessThanOrEqual(1);
   });
 
+  it("keeps ids that equal the last of topK, as transformers does, and needs a number", () => {
+    expect([...distributionOf(Float32Array.of(1, 3, 3, 0, 3, 2), { topK: 2 }).ids]).toEqual([1, 2, 4]);
+    expect([...distributionOf(Float32Array.of(1, 3, 2), { topK: 9 }).ids]).toEqual([0, 1, 2]);
+    expect(() => distributionOf(Float32Array.of(Number.NaN, Number.NaN), {})).toThrow(/logits must be finite/);
+  });
+
   it.each([0.05, 0.3, 0.9, 0.999, 0.9999999])("topP %s is the shortest list of the likeliest", (topP) => {
     const whole = distributionOf(logits, {});
     const order = [...whole.ids].sort((a, b) => (logits[b] as number) - (logits[a] as number));

@@ -1,3 +1,4 @@
+import { KdError } from "@kd/contract";
 import type { DecodingOptions } from "./options.ts";
 
 /** Ids that may come next, and their probabilities, which sum to 1. */
@@ -18,35 +19,75 @@ export function penalizeRepetition(logits: Float32Array, seen: Iterable<number>,
 
 /** What is drawn from, in transformers' order: temperature, then the `topK` largest, then the smallest set of mass `topP`. */
 export function distributionOf(logits: Float32Array, { temperature = 1, topK, topP = 1 }: Choice): Distribution {
-  const top = logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
-  const weightOf = (id: number) => Math.exp(((logits[id] as number) - top) / temperature);
-  const kept = largest(logits, topK ?? logits.length);
-  const ids = topP === 1 ? kept : nucleus(kept, weightOf, topP);
-  const weights = Float64Array.from(ids, weightOf);
-  const total = weights.reduce((sum, weight) => sum + weight, 0);
-  return { ids, probabilities: weights.map((weight) => weight / total) };
+  // Plain loops: a vocabulary of 150,000 takes 0.5 to 8 ms, through callbacks and a sort of the whole 20 to 80.
+  const floor = topK === undefined || topK >= logits.length ? Number.NEGATIVE_INFINITY : leastOf(logits, topK);
+  const kept = indicesFrom(logits, floor);
+  let top = Number.NEGATIVE_INFINITY;
+  for (const id of kept) top = Math.max(top, logits[id] as number);
+  const weights = new Float64Array(kept.length);
+  for (let i = 0; i < kept.length; i++)
+    weights[i] = Math.exp(((logits[kept[i] as number] as number) - top) / temperature);
+  return topP === 1 ? shares(kept, weights) : nucleus(kept, weights, topP);
 }
 
-/** Ids of the `count` largest logits, with those that equal the last of them. */
-function largest(logits: Float32Array, count: number): Int32Array {
-  const all = Int32Array.from(logits.keys());
-  if (count >= logits.length) return all;
-  const last = Float32Array.from(logits).sort()[logits.length - count] as number;
-  return all.filter((id) => (logits[id] as number) >= last);
+/** The least of the `count` largest values. */
+function leastOf(values: Float32Array, count: number): number {
+  const largest = new Float32Array(count).fill(Number.NEGATIVE_INFINITY); // ascending
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i] as number;
+    if (!(value > (largest[0] as number))) continue;
+    let at = 1;
+    while (at < count && (largest[at] as number) < value) at++;
+    largest.copyWithin(0, 1, at);
+    largest[at - 1] = value;
+  }
+  return largest[0] as number;
 }
 
-/** The fewest ids that have this share of all weights; at least one. */
-function nucleus(ids: Int32Array, weightOf: (id: number) => number, share: number): Int32Array {
-  const sum = (some: Int32Array) => some.reduce((total, id) => total + weightOf(id), 0);
-  const aim = share * sum(ids);
-  let [likely, least] = [ids, 1 / 8];
-  // Sorting a whole vocabulary takes longer than a small model does.
-  for (likely = ids.filter((id) => weightOf(id) >= least); sum(likely) < aim && likely.length < ids.length; least /= 8)
-    likely = ids.filter((id) => weightOf(id) >= least / 8);
-  likely.sort((a, b) => weightOf(b) - weightOf(a) || a - b);
-  let [count, mass] = [0, 0];
-  while (count < likely.length && mass < aim) mass += weightOf(likely[count++] as number);
-  return likely.subarray(0, count);
+/** Indices of the values that are not below `floor`. */
+function indicesFrom(values: Float32Array | Float64Array, floor: number): Int32Array {
+  const found = new Int32Array(values.length);
+  let count = 0;
+  for (let i = 0; i < values.length; i++) if ((values[i] as number) >= floor) found[count++] = i;
+  return found.subarray(0, count);
+}
+
+/** The fewest ids, at least one, that have this share of all weights. */
+function nucleus(ids: Int32Array, weights: Float64Array, share: number): Distribution {
+  const aim = share * sumOf(weights);
+  let least = 1; // of the weights that are looked at: sorting them all would take longer than a small model does
+  let mass = 0;
+  while (mass < aim && least > 0) {
+    least /= 8;
+    mass = 0;
+    for (const weight of weights) if (weight >= least) mass += weight;
+  }
+  const order = indicesFrom(weights, least).sort((a, b) => (weights[b] as number) - (weights[a] as number) || a - b);
+  let count = 0;
+  for (mass = 0; count < order.length && mass < aim; count++) mass += weights[order[count] as number] as number;
+  const chosen = order.subarray(0, count);
+  const of = Float64Array.from(chosen, (i) => weights[i] as number);
+  return shares(
+    chosen.map((i) => ids[i] as number),
+    of,
+  );
+}
+
+function shares(ids: Int32Array, weights: Float64Array): Distribution {
+  const total = sumOf(weights);
+  if (!(total > 0))
+    throw new KdError(
+      "KD_DIVERGED",
+      `generate: logits must be finite to draw from, got none that is; check the weights`,
+    );
+  for (let i = 0; i < weights.length; i++) weights[i] = (weights[i] as number) / total;
+  return { ids, probabilities: weights };
+}
+
+function sumOf(values: Float64Array): number {
+  let sum = 0;
+  for (const value of values) sum += value;
+  return sum;
 }
 
 /** One id, by a number in [0, 1). */

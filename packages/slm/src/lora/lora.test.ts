@@ -15,7 +15,7 @@ import {
   variableGrads,
 } from "@kd/tensor-core";
 import { beforeAll, describe, expect, it } from "vitest";
-import { oneEngine, syncEngines } from "../../../tensor-core/test/engines.ts";
+import { syncEngines } from "../../../tensor-core/test/engines.ts";
 import {
   adapterOf,
   embedTokens,
@@ -46,7 +46,7 @@ const lora = parseLoraConfig({ r: 2, lora_alpha: 6, target_modules: ["q_proj", "
 const q = "language_model.model.layers.0.self_attn.q_proj";
 
 beforeAll(async () => {
-  await useBackend({ engine: oneEngine("wasm"), blas: false });
+  await useBackend({ engine: syncEngines.includes("wasm") ? "wasm" : (syncEngines[0] as "wasm"), blas: false });
 });
 
 /** An adapter whose B is not zero. */
