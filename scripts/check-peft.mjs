@@ -51,7 +51,7 @@ try {
     const base = await loadSlm(join(models, name));
     const model = slm.withAdapter(base, adapterFor(base.config, "", choice));
     const [adapter, merged] = [join(work, `${name}-adapter`), join(work, `${name}-merged`)];
-    await saveAdapter(adapter, { ...model, prefix: "", baseModel: join(models, name) });
+    await saveAdapter(adapter, { ...model, baseModel: join(models, name) });
     await saveSlm(slm.mergeAdapter(model), merged);
     cases.push({ name, base: join(models, name), adapter, merged, logits: await logitsOf(model, "") });
   }

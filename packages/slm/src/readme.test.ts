@@ -18,7 +18,7 @@ it("the README's example runs", async () => {
       num_hidden_layers: 2,
       num_attention_heads: 4,
     });
-    await node.saveSlm({ config, params: slm.initSlm(config, core.createRng(1), "") }, join(folder, "model"));
+    await node.saveSlm({ config, params: slm.initSlm(config, core.createRng(1)) }, join(folder, "model"));
     const loadSlm = (path: string) => node.loadSlm(path.replace("path/to/SmolLM2-135M", join(folder, "model")));
     const modules = { "@kd/tensor-core": core, "@kd/slm": slm, "@kd/slm/node": { loadSlm } };
     const [greedy, drawn] = (await runReadme(join(import.meta.dirname, ".."), modules)) as [number[][], number[][]];

@@ -11,10 +11,12 @@ export interface Adapter {
   readonly params: Params;
 }
 
-/** A decoder's configuration and parameters. */
+/** A decoder: what this package's functions take, spread among their options. */
 export interface Slm {
   readonly config: SlmConfig;
   readonly params: Params;
+  /** Before the names of its parameters. @defaultValue `"language_model."` */
+  readonly prefix?: string;
 }
 
 const isAdapter = (name: string): boolean => /\.lora_[AB]\.weight$/.test(name);
@@ -48,9 +50,9 @@ export function initAdapter(options: {
 }
 
 /** The model with the adapter in it: its parameters are shared with both arguments, which own them still. */
-export function withAdapter({ config, params }: Slm, { lora, params: adapter }: Adapter): Slm {
-  const base = [...params].filter(([name]) => !isAdapter(name));
-  return { config: { ...config, lora }, params: new Map([...base, ...adapter]) };
+export function withAdapter(model: Slm, { lora, params: adapter }: Adapter): Slm {
+  const base = [...model.params].filter(([name]) => !isAdapter(name));
+  return { ...model, config: { ...model.config, lora }, params: new Map([...base, ...adapter]) };
 }
 
 /** Of a decoder's parameters those that are trained: its adapters where it has any, otherwise all. */

@@ -17,7 +17,8 @@ import { loraScale } from "./config.ts";
  * The same model without adapters: `W + scale · B · A` in place of each adapted W. Those weights are new, variables where W was one, and the
  * caller's to dispose; the others are shared with the argument. Weights that were kept in 16 bits become float32.
  */
-export function mergeAdapter({ config, params }: Slm): Slm {
+export function mergeAdapter(model: Slm): Slm {
+  const { config, params } = model;
   const { lora, ...plain } = config;
   const merged: Params = new Map();
   for (const [name, value] of params) {
@@ -27,7 +28,7 @@ export function mergeAdapter({ config, params }: Slm): Slm {
     const adapted = lora !== undefined && a !== undefined && b !== undefined;
     merged.set(name, adapted ? sum(value, b as Tensor2D, a as Tensor2D, loraScale(lora)) : value);
   }
-  return { config: plain, params: merged };
+  return { ...model, config: plain, params: merged };
 }
 
 function sum(weight: Tensor, b: Tensor2D, a: Tensor2D, scale: number): Tensor {

@@ -21,7 +21,7 @@ export interface LoadSlm {
  *
  * @throws KdError `KD_CONFIG` or `KD_WEIGHTS` naming file and field or tensor.
  */
-export async function loadSlm(folder: string, { prefix = "", keep = "float32" }: LoadSlm = {}): Promise<Slm> {
+export async function loadSlm(folder: string, { prefix = "", keep = "float32" }: LoadSlm = {}): Promise<Required<Slm>> {
   const file = join(folder, "config.json");
   const config = parseSlmConfig(await readJson(file), file);
   const shapes = slmShapes(config, prefix);
@@ -39,7 +39,7 @@ export async function loadSlm(folder: string, { prefix = "", keep = "float32" }:
   }
   const missing = [...shapes.keys()].find((name) => !params.has(name));
   if (missing !== undefined) fail(`tensor "${missing.slice(prefix.length)}" is missing`);
-  return { config, params };
+  return { config, params, prefix };
 }
 
 /** A tied head stored again, and tables that old versions saved. */
