@@ -29,6 +29,7 @@ export async function trainChains(options: {
 }): Promise<void> {
   const { chains, seed, folder, learningRate, materials, from } = options;
   const { text, cache, views, teacher } = materials;
+  const agreement = agreementWith(materials);
   for (const chain of chains) {
     const result = join(runFolder(folder, chain), "result.json");
     if (chain.stages.some(({ prefix }) => prefix === from)) await rm(result, { force: true });
@@ -49,7 +50,7 @@ export async function trainChains(options: {
       text,
       cache,
       views,
-      evaluate: agreementWith({ ...materials, student }),
+      evaluate: () => agreement(student),
       from,
     });
     await writeJson(result, { cells: await evaluateCells(student, materials) } satisfies ChainResult);
