@@ -46,7 +46,14 @@ export interface ChatTemplateOptions {
  * A template that cannot be parsed throws `KD_CONFIG`; one that refuses the messages `KD_DATA`.
  */
 export function createChatTemplate(source: string, options: ChatTemplateOptions = {}): ChatTemplate {
-  const { name = "chat_template", bosToken = "", eosToken = "", imageTag = "<image>", variables = {}, system } = options;
+  const {
+    name = "chat_template",
+    bosToken = "",
+    eosToken = "",
+    imageTag = "<image>",
+    variables = {},
+    system,
+  } = options;
   const parse = (): Jinja => {
     try {
       return new Jinja(source);

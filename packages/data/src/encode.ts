@@ -22,7 +22,7 @@ export interface EncodeOptions {
   readonly imageTokenId: number;
   /** Visual tokens of an image, or of each of its tiles. */
   readonly imageTokens: number;
-  /** Stop before the last answer, as a prompt to generate from. Default false. */
+  /** Stop before the last answer, as a prompt to generate from; nothing is supervised. Default false. */
   readonly prompt?: boolean;
   /** Tiles of each image in order, see `imageProcessor`: so many spans in a row. @defaultValue 1 each */
   readonly tiles?: readonly number[];
@@ -43,8 +43,7 @@ export function encodeConversation(conversation: Conversation, options: EncodeOp
   const { tokenizer, template, imageTokenId, imageTokens, prompt = false, tiles, maxLength } = options;
   const parts = renderConversation(conversation, template, { prompt });
   const texts = parts.map(({ text }) => text);
-  const encoded =
-    tokenizer.encodeParts?.(texts) ?? texts.map((text) => (text === null ? [] : tokenizer.encode(text)));
+  const encoded = tokenizer.encodeParts?.(texts) ?? texts.map((text) => (text === null ? [] : tokenizer.encode(text)));
   const inputIds: number[] = "render" in template ? [] : [...(tokenizer.prefixIds ?? [])];
   const labels = inputIds.map(() => IGNORE_INDEX);
   const imageSpans: { start: number; length: number }[] = [];
@@ -53,7 +52,7 @@ export function encodeConversation(conversation: Conversation, options: EncodeOp
     if (text !== null) {
       for (const id of encoded[i] as number[]) {
         inputIds.push(id);
-        labels.push(supervised ? id : IGNORE_INDEX);
+        labels.push(supervised && !prompt ? id : IGNORE_INDEX);
       }
       continue;
     }
@@ -65,7 +64,7 @@ export function encodeConversation(conversation: Conversation, options: EncodeOp
       );
     image++;
     const room = (maxLength ?? Number.POSITIVE_INFINITY) - inputIds.length;
-    if (spans * imageTokens > room && !prompt) return { inputIds, labels, imageSpans };
+    if (spans * imageTokens > room && !prompt) break;
     for (let n = 0; n < spans; n++) {
       imageSpans.push({ start: inputIds.length, length: imageTokens });
       for (let t = 0; t < imageTokens; t++) {

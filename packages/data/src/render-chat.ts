@@ -30,6 +30,42 @@ function messagesOf({ rounds }: Conversation, { parts, system, imageTag }: ChatT
   ];
 }
 
+/** The text before, between and after the markers of the first `count` answers; undefined unless each is there once, in order. */
+function around(text: string, count: number): string[] | undefined {
+  const pieces: string[] = [];
+  let rest = text;
+  for (let i = 0; i < count; i++) {
+    const [before, after, ...more] = rest.split(marker(i));
+    if (before === undefined || after === undefined || more.length > 0) return undefined;
+    pieces.push(before);
+    rest = after;
+  }
+  return [...pieces, rest];
+}
+
+/** Cuts `whole` into prompts and answers, or says why that cannot be done. */
+function cut(
+  whole: string,
+  answers: readonly string[],
+  { pieces, blanks, end, imageTag }: { pieces: readonly string[]; blanks: string; end: string; imageTag: string },
+): RenderedPart[] | string {
+  const parts: RenderedPart[] = [];
+  let at = 0;
+  let before = pieces[0] as string;
+  for (const [i, answer] of answers.entries()) {
+    const after = pieces[i + 1] as string;
+    const said = trims.map((trim) => trim(answer)).find((text) => whole.startsWith(before + text + after, at));
+    if (said === undefined) return `text around answer ${i + 1} that depends on the answers`;
+    if (!after.startsWith(end)) return `another end of answer ${i + 1} than of the last`;
+    const lead = before.endsWith(blanks) ? blanks : "";
+    parts.push(...promptParts(before.slice(0, before.length - lead.length), imageTag));
+    parts.push({ text: lead + said + end, supervised: true });
+    at += before.length + said.length + end.length;
+    before = after.slice(end.length);
+  }
+  return [...parts, ...promptParts(before, imageTag)];
+}
+
 /**
  * Renders the conversation, and once more with markers in the place of answers: what is around the markers is the template's. Supervised are
  * answers as the template writes them, the end mark (what follows the last answer, but blanks), and blanks between generation prompt and answer.
@@ -40,47 +76,30 @@ export function renderChat(
   { prompt }: { readonly prompt: boolean },
 ): RenderedPart[] {
   const { rounds, id } = conversation;
+  const { imageTag } = template;
   const messages = messagesOf(conversation, template);
-  if (prompt) return promptParts(template.render(messages.slice(0, -1), { generationPrompt: true }), template.imageTag);
   const marked = messagesOf(
     { ...conversation, rounds: rounds.map(({ question }, i) => ({ question, answer: marker(i) })) },
     template,
   );
-  const whole = template.render(messages);
-  const refuse = (what: string): KdError =>
-    new KdError(
-      "KD_CONFIG",
-      `${template.name}: expected a template that cuts into prompts and answers, got ${what} (conversation ${id}); choose a built-in template`,
-    );
-  const around: string[] = [];
-  let rest = template.render(marked);
-  for (const i of rounds.keys()) {
-    const [before, after, ...more] = rest.split(marker(i));
-    if (before === undefined || after === undefined || more.length > 0)
-      throw refuse(`answer ${i + 1} not exactly once in the text`);
-    around.push(before);
-    rest = after;
-  }
-  around.push(rest);
-  const end = rest.trimEnd() || rest;
-  const before = around.slice(0, -1).map((text, i) => text + (i < rounds.length - 1 ? marker(i) : ""));
+  const whole = prompt ? template.render(messages.slice(0, -1), { generationPrompt: true }) : template.render(messages);
+  const closed = template.render(marked);
   const opened = template.render(marked.slice(0, -1), { generationPrompt: true });
-  const gap = before.join("").startsWith(opened) ? before.join("").slice(opened.length) : "";
-  const blanks = gap.trim() === "" ? gap : "";
-
-  const parts: RenderedPart[] = [];
-  let at = 0; // in the whole
-  let prefix = around[0] as string;
-  for (const [i, { answer }] of rounds.entries()) {
-    const after = around[i + 1] as string;
-    const said = trims.map((trim) => trim(answer)).find((text) => whole.startsWith(prefix + text + after, at));
-    if (said === undefined) throw refuse(`text around answer ${i + 1} that depends on the answers`);
-    if (!after.startsWith(end)) throw refuse(`another end of answer ${i + 1} than of the last`);
-    const lead = prefix.endsWith(blanks) ? blanks : "";
-    parts.push(...promptParts(prefix.slice(0, prefix.length - lead.length), template.imageTag));
-    parts.push({ text: lead + said + end, supervised: true });
-    at += prefix.length + said.length + end.length;
-    prefix = after.slice(end.length);
-  }
-  return [...parts, ...promptParts(prefix, template.imageTag)];
+  const pieces = around(closed, rounds.length);
+  const asked = prompt ? around(opened, rounds.length - 1) : pieces;
+  const tail = pieces?.at(-1) ?? "";
+  const head = closed.slice(0, closed.indexOf(marker(rounds.length - 1)));
+  const gap = head.startsWith(opened) ? head.slice(opened.length) : "";
+  const answers = rounds.map(({ answer }) => answer).slice(0, prompt ? -1 : undefined);
+  const options = { blanks: gap.trim() === "" ? gap : "", end: tail.trimEnd() || tail, imageTag };
+  const parts =
+    asked === undefined
+      ? "an answer that is not exactly once in the text"
+      : cut(whole, answers, { ...options, pieces: asked });
+  if (typeof parts !== "string") return parts;
+  if (prompt) return promptParts(whole, imageTag); // to generate, nothing has to be told apart
+  throw new KdError(
+    "KD_CONFIG",
+    `${template.name}: expected a template that cuts into prompts and answers, got ${parts} (conversation ${id}); choose a built-in template`,
+  );
 }

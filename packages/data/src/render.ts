@@ -11,7 +11,11 @@ function questionText(question: string, { dropQuestion = false }: { dropQuestion
   return tags === 0 ? question : (`${TAG}\n`.repeat(tags) + withoutTags(question)).trim();
 }
 
-function renderTemplate({ rounds }: Conversation, template: Template, { prompt }: { readonly prompt: boolean }): RenderedPart[] {
+function renderTemplate(
+  { rounds }: Conversation,
+  template: Template,
+  { prompt }: { readonly prompt: boolean },
+): RenderedPart[] {
   const parts: RenderedPart[] = [];
   let before = template.system;
   for (const [i, { question, answer }] of rounds.entries()) {

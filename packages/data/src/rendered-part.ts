@@ -16,7 +16,9 @@ export const withoutTags = (question: string): string =>
 
 /** Unsupervised text, cut at its images. */
 export const promptParts = (text: string, tag: string): RenderedPart[] =>
-  text.split(tag).flatMap((piece, i) => [
-    ...(i > 0 ? [{ text: null, supervised: false }] : []),
-    ...(piece === "" ? [] : [{ text: piece, supervised: false }]),
-  ]);
+  text
+    .split(tag)
+    .flatMap((piece, i) => [
+      ...(i > 0 ? [{ text: null, supervised: false }] : []),
+      ...(piece === "" ? [] : [{ text: piece, supervised: false }]),
+    ]);

@@ -11,7 +11,12 @@ import type { TextTokenizer } from "./tokenizer.ts";
 export function stopTokenIds(template: Template | ChatTemplate, tokenizer: TextTokenizer): number[] {
   const rounds = [{ question: "q", answer: "\u{f0000}" }];
   const parts = renderConversation({ id: "stop", images: [], rounds }, template);
-  const end = parts.findLast(({ supervised }) => supervised)?.text?.split("\u{f0000}").at(-1)?.trim() ?? "";
+  const end =
+    parts
+      .findLast(({ supervised }) => supervised)
+      ?.text?.split("\u{f0000}")
+      .at(-1)
+      ?.trim() ?? "";
   const ids = end === "" ? [] : tokenizer.encode(end);
   if (ids.length > 1)
     throw new KdError(

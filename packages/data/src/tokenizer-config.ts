@@ -32,6 +32,7 @@ const tokenizerSchema = z.looseObject({
   decoder: z.looseObject({ type: z.string() }).nullable().default(null),
   model: z.looseObject({
     type: z.string().optional(),
+    unk_token: z.string().nullish(),
     vocab: z.custom<object>((vocab) => typeof vocab === "object" && vocab !== null, "expected a vocabulary"),
     merges: z.array(z.unknown()).optional(),
   }),
@@ -51,7 +52,7 @@ export interface TokenizerConfig {
 /** `tokenizer.json` with nothing missing that the library asks for. */
 export interface TokenizerFile {
   readonly added_tokens: readonly { readonly id: number; readonly content: string }[];
-  readonly model: { readonly unk_token?: unknown };
+  readonly model: { readonly unk_token?: string | null | undefined };
 }
 
 /** Parses both files and adds to the first what only the second knows, as Transformers does. `file` names them in errors. Throws `KD_DATA`. */

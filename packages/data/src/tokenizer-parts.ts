@@ -1,41 +1,38 @@
 import type { AddedToken, Tokenizer } from "@huggingface/tokenizers";
 import { KdError } from "@kd/contract";
 
-/** A stretch of text, or a token that was added to the vocabulary and is never cut. */
-interface Section {
-  readonly text: string;
-  /** Where it starts, in UTF-16 units. */
-  readonly start: number;
-  readonly token?: AddedToken;
-}
+type Section = string | AddedToken;
 
-type Splitter = (text: string) => Section[];
-
-/** Cuts a text at added tokens, the longest first. `forms` maps how a token is written to the token. */
-function splitter(forms: ReadonlyMap<string, AddedToken>): Splitter {
+/** Cuts a text at tokens that were added to the vocabulary, the longest first. `forms` maps how a token is written to the token. */
+function splitter(forms: ReadonlyMap<string, AddedToken>): (text: string) => Section[] {
   const written = [...forms.keys()].filter((form) => form !== "").sort((a, b) => b.length - a.length);
   const escaped = written.map((form) => form.replaceAll(/[.*+?^${}()|[\]\\/-]/g, "\\$&"));
   const pattern = new RegExp(escaped.length === 0 ? "(?!)" : escaped.join("|"), "g");
   return (text) => {
     const sections: Section[] = [];
     let from = 0;
-    let stripped = false; // the token before takes the spaces after it
+    let stripped = false; // the token before takes the blanks after it
     const plain = (end: number, strip: boolean): void => {
-      const whole = text.slice(from, end);
-      const left = stripped ? whole.trimStart() : whole;
+      const left = stripped ? text.slice(from, end).trimStart() : text.slice(from, end);
       const kept = strip ? left.trimEnd() : left;
-      if (kept !== "") sections.push({ text: kept, start: from + whole.length - left.length });
+      if (kept !== "") sections.push(kept);
     };
     for (const match of text.matchAll(pattern)) {
       const token = forms.get(match[0]) as AddedToken;
       plain(match.index, token.lstrip);
-      sections.push({ text: match[0], start: match.index, token });
+      sections.push(token);
       from = match.index + match[0].length;
       stripped = token.rstrip;
     }
     plain(text.length, false);
     return sections;
   };
+}
+
+/** A stretch between added tokens: the texts of parts `first`, `first` + 1, … that are in it. */
+interface Stretch {
+  readonly first: number;
+  readonly texts: string[];
 }
 
 /**
@@ -55,13 +52,13 @@ export function partsEncoder(inner: Tokenizer): EncodeParts {
   const splitRaw = splitter(new Map(added.filter((t) => !late(t)).map((t) => [t.content, t])));
   const splitNormalized = splitter(new Map(added.filter(late).map((t) => [normalize(t.content), t])));
 
-  /** What the model reads of a section: words, and added tokens found only after normalising. */
-  const words = (text: string, index: number): (string | AddedToken)[] =>
+  /** What the model reads of a stretch: words, and added tokens found only after normalising. */
+  const words = (text: string, index: number): Section[] =>
     splitNormalized(normalize(text)).flatMap((section) => {
-      if (section.token) return [section.token];
-      return preTokenizer === null ? [section.text] : preTokenizer(section.text, { section_index: index });
+      if (typeof section !== "string" || preTokenizer === null) return [section];
+      return preTokenizer(section, { section_index: index });
     });
-  const lengthOf = (word: string | AddedToken): number => (typeof word === "string" ? word : word.content).length;
+  const lengthOf = (word: Section): number => (typeof word === "string" ? word : word.content).length;
   const ids = (run: string[]): number[] =>
     model(run).map((token: string) => {
       const id = inner.token_to_id(token) ?? model.unk_token_id;
@@ -73,9 +70,14 @@ export function partsEncoder(inner: Tokenizer): EncodeParts {
       return id;
     });
 
-  /** Ids of a section's stretches between `cuts` (in it, rising). */
-  const encodeSection = (text: string, cuts: readonly number[], index: number): number[][] => {
-    const ends = cuts.map((cut) => words(text.slice(0, cut), index).reduce((sum, word) => sum + lengthOf(word), 0));
+  /** Ids of each text of a stretch, which is number `index` of the whole. */
+  const encodeStretch = (texts: readonly string[], index: number): number[][] => {
+    const whole = texts.join("");
+    let cut = 0;
+    const ends = texts.slice(0, -1).map((text) => {
+      cut += text.length;
+      return words(whole.slice(0, cut), index).reduce((sum, word) => sum + lengthOf(word), 0);
+    });
     const out: number[][] = [[]];
     let run: string[] = [];
     let at = 0; // characters of the model's input before the present word
@@ -87,7 +89,7 @@ export function partsEncoder(inner: Tokenizer): EncodeParts {
       flush();
       out.push([]);
     };
-    for (const word of words(text, index)) {
+    for (const word of words(whole, index)) {
       while (out.length <= ends.length && (ends[out.length - 1] as number) <= at) next();
       if (typeof word !== "string") {
         flush();
@@ -111,39 +113,33 @@ export function partsEncoder(inner: Tokenizer): EncodeParts {
 
   return (parts) => {
     const out: number[][] = parts.map(() => []);
-    let index = 0; // of the section in the whole text: some tokenizers write a space before the first
-    for (let first = 0; first < parts.length; first++) {
-      if (parts[first] === null) {
+    let index = 0; // of the stretch in the whole: some tokenizers write a blank before the first
+    let open: Stretch | undefined;
+    const close = (): void => {
+      if (open === undefined) return;
+      const { first, texts } = open;
+      open = undefined;
+      encodeStretch(texts, index++).forEach((ids, i) => {
+        out[first + i]?.push(...ids);
+      });
+    };
+    for (const [i, part] of parts.entries()) {
+      if (part === null) {
+        close();
         index++;
         continue;
       }
-      let last = first;
-      while (last + 1 < parts.length && parts[last + 1] !== null) last++;
-      const run = parts.slice(first, last + 1) as string[];
-      const starts: number[] = [];
-      let length = 0;
-      for (const part of run) {
-        starts.push(length);
-        length += part.length;
+      if (part === "") open?.texts.push("");
+      for (const [k, section] of splitRaw(part).entries()) {
+        if (typeof section !== "string") {
+          close();
+          out[i]?.push(section.id);
+          index++;
+        } else if (open !== undefined && k === 0) open.texts.push(section);
+        else open = { first: i, texts: [section] };
       }
-      for (const section of splitRaw(run.join(""))) {
-        const owner = starts.findLastIndex((start) => start <= section.start);
-        if (section.token) out[first + owner]?.push(section.token.id);
-        else {
-          const end = section.start + section.text.length;
-          const cuts = starts.slice(owner + 1).filter((start) => start < end);
-          encodeSection(
-            section.text,
-            cuts.map((cut) => cut - section.start),
-            index,
-          ).forEach((found, i) => {
-            out[first + owner + i]?.push(...found);
-          });
-        }
-        index++;
-      }
-      first = last;
     }
+    close();
     return out;
   };
 }

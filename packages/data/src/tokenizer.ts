@@ -58,7 +58,7 @@ export function createTokenizer(
   const parsed = parseTokenizerFiles(json, config, { file });
   const open = (): { inner: Tokenizer; encodeParts: EncodeParts; prefixIds: number[] } => {
     try {
-      const unknown = parsed.config.unk_token ?? parsed.json.model.unk_token; // of a WordLevel model the library asks the config only
+      const unknown = parsed.config.unk_token ?? parsed.json.model.unk_token ?? undefined; // of a WordLevel model the library asks the config only
       const inner = new Tokenizer(parsed.json, { ...parsed.config, unk_token: unknown });
       return { inner, encodeParts: partsEncoder(inner), prefixIds: prefixOf(inner, parsed.config) };
     } catch (cause) {

@@ -1,1 +1,2 @@
 export { type ReadImage, readImage } from "./decode.ts";
+export { loadChatTemplate, loadTokenizer } from "./load-tokenizer.ts";
