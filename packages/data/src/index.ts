@@ -10,6 +10,8 @@ export { collate } from "./collate.ts";
 export { type Conversation, parseConversation, parseConversations } from "./conversation.ts";
 export { type EncodeOptions, encodeConversation, type Sample } from "./encode.ts";
 export type { RgbImage } from "./image.ts";
+export { type ImageProcessor, type ImageProcessorOptions, imageProcessor } from "./image-processor.ts";
+export type { AspectRatio } from "./processor-config.ts";
 export { resize } from "./resize.ts";
 export { padSquare, siglipPixels } from "./siglip.ts";
 export { stopTokenIds } from "./stop-tokens.ts";
