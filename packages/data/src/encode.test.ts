@@ -60,6 +60,21 @@ it.each([
   expect(run).toThrow(`collate sample 1: expected as many labels as ids, all in 0…10, got ${got};`);
 });
 
+it("pads on the left for generation, spans included", () => {
+  const samples = [encode("<image>\nwhat is it ?", "a star", "s.png"), encode("what ?", "moon")];
+  const padding = { padId: 0, vocabSize: 100 };
+  const [right, left] = [collate(samples, padding), collate(samples, { ...padding, side: "left" })];
+  const row = (array: ArrayLike<number>, b: number) => Array.from(array).slice(b * 12, b * 12 + 12);
+  expect(row(left.inputIds, 1)).toEqual([0, 0, 0, 0, 0, 0, ...row(right.inputIds, 1).slice(0, 6)]);
+  expect(row(left.attentionMask, 1)).toEqual([0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1]);
+  expect(row(left.labels, 1).slice(6)).toEqual(row(right.labels, 1).slice(0, 6));
+  expect(row(left.inputIds, 0)).toEqual(row(right.inputIds, 0));
+  const one = { inputIds: [99], labels: [-100], imageSpans: [{ start: 0, length: 1 }] };
+  expect(collate([one, samples[1] as (typeof samples)[0]], { ...padding, side: "left" }).imageSpans).toEqual([
+    { sample: 0, start: 5, length: 1, image: 0 },
+  ]);
+});
+
 it("writes the tiles of an image in a row", () => {
   const conversation = parseConversation(record("<image><image> what ?", "star", ["a.png", "b.png"]), "a.json[0]");
   const { inputIds, imageSpans } = encodeConversation(conversation, { ...options, tiles: [3, 1] });

@@ -45,48 +45,52 @@ function taps(from: number, to: number, filter: Filter): Taps {
   return { firsts, counts, weights, width };
 }
 
-/** Resamples the width of `[height, width, 3]`, rounding and clipping to 8 bits. */
+/** One output pixel, at `o`: the weighted sum of pixels from `s` on, `stride` bytes apart, rounded and clipped to 8 bits. */
+function mix(
+  out: Uint8ClampedArray,
+  o: number,
+  source: Uint8Array,
+  s: number,
+  stride: number,
+  weights: Int32Array,
+  start: number,
+  end: number,
+): void {
+  let red = HALF;
+  let green = HALF;
+  let blue = HALF;
+  for (let k = start, at = s; k < end; k++, at += stride) {
+    const w = weights[k] as number;
+    red = (red + Math.imul(w, source[at] as number)) | 0;
+    green = (green + Math.imul(w, source[at + 1] as number)) | 0;
+    blue = (blue + Math.imul(w, source[at + 2] as number)) | 0;
+  }
+  out[o] = red >> BITS;
+  out[o + 1] = green >> BITS;
+  out[o + 2] = blue >> BITS;
+}
+
+/** `[height, from, 3]` to `[height, to, 3]`. */
 function horizontal(source: Uint8Array, height: number, from: number, to: number, filter: Filter): Uint8Array {
   const { firsts, counts, weights, width } = taps(from, to, filter);
   const out = new Uint8ClampedArray(height * to * 3);
-  let o = 0;
-  for (let y = 0; y < height; y++)
-    for (let t = 0; t < to; t++) {
-      let red = HALF;
-      let green = HALF;
-      let blue = HALF;
-      let s = (y * from + (firsts[t] as number)) * 3;
-      const start = t * width;
-      const end = start + (counts[t] as number);
-      for (let k = start; k < end; k++) {
-        const w = weights[k] as number;
-        red = (red + Math.imul(w, source[s] as number)) | 0;
-        green = (green + Math.imul(w, source[s + 1] as number)) | 0;
-        blue = (blue + Math.imul(w, source[s + 2] as number)) | 0;
-        s += 3;
-      }
-      out[o] = red >> BITS;
-      out[o + 1] = green >> BITS;
-      out[o + 2] = blue >> BITS;
-      o += 3;
+  for (let y = 0, o = 0; y < height; y++)
+    for (let t = 0; t < to; t++, o += 3) {
+      const s = (y * from + (firsts[t] as number)) * 3;
+      mix(out, o, source, s, 3, weights, t * width, t * width + (counts[t] as number));
     }
   return new Uint8Array(out.buffer);
 }
 
-/** Resamples the height of `[height, row]`, a row of the source at a time. */
-function vertical(source: Uint8Array, from: number, to: number, row: number, filter: Filter): Uint8Array {
+/** `[from, columns, 3]` to `[to, columns, 3]`. */
+function vertical(source: Uint8Array, columns: number, from: number, to: number, filter: Filter): Uint8Array {
   const { firsts, counts, weights, width } = taps(from, to, filter);
-  const out = new Uint8ClampedArray(to * row);
-  const sums = new Int32Array(row);
-  for (let t = 0; t < to; t++) {
-    sums.fill(HALF);
-    for (let k = 0; k < (counts[t] as number); k++) {
-      const w = weights[t * width + k] as number;
-      const s = ((firsts[t] as number) + k) * row;
-      for (let x = 0; x < row; x++) sums[x] = (sums[x] as number) + Math.imul(w, source[s + x] as number);
+  const out = new Uint8ClampedArray(to * columns * 3);
+  for (let t = 0, o = 0; t < to; t++)
+    for (let x = 0; x < columns; x++, o += 3) {
+      const s = ((firsts[t] as number) * columns + x) * 3;
+      mix(out, o, source, s, columns * 3, weights, t * width, t * width + (counts[t] as number));
     }
-    for (let x = 0; x < row; x++) out[t * row + x] = (sums[x] as number) >> BITS;
-  }
   return new Uint8Array(out.buffer);
 }
 
@@ -128,6 +132,6 @@ export function resize(
     );
   if (filter === "nearest") return { data: nearest(image, width, height), width, height };
   const rows = image.width === width ? image.data : horizontal(image.data, image.height, image.width, width, filter);
-  const data = image.height === height ? rows : vertical(rows, image.height, height, width * 3, filter);
+  const data = image.height === height ? rows : vertical(rows, width, image.height, height, filter);
   return { data, width, height };
 }

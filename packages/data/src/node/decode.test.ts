@@ -71,7 +71,7 @@ it("refuses what is no photo, whatever its name, and says what it is", async () 
   writeFileSync(at("text.jpg"), "no picture at all");
   writeFileSync(at("paper.png"), "%PDF-1.4\n%%EOF");
   for (const [name, reason] of [
-    ["drawing.jpg", /got svg, where jpeg, png/],
+    ["drawing.jpg", /\(jpeg, png, webp, gif, tiff, heif\), got svg;/],
     ["text.jpg", /unsupported/],
     ["paper.png", /unsupported/],
   ] as const) {

@@ -41,8 +41,7 @@ async function decode(
     limitInputPixels: options.maxPixels,
   });
   const { format, space, width, height } = await sharp(source, { limitInputPixels: false }).metadata();
-  if (!PHOTOS.includes(format) && !(format === "svg" && options.svg))
-    throw new Error(`${format}, where ${PHOTOS.join(", ")} are read`);
+  if (!PHOTOS.includes(format) && !(format === "svg" && options.svg)) throw new Error(`${format}`);
   if (width * height > options.maxPixels)
     throw new Error(`${width}x${height} pixels, where at most ${options.maxPixels} are decoded (maxPixels)`);
   if (space === "cmyk") opened.pipelineColourspace("cmyk").toColourspace("cmyk");
@@ -68,7 +67,7 @@ export async function readImage(path: string, options: ReadImage = {}): Promise<
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new KdError(
       "KD_DATA",
-      `${path}: expected an image that can be decoded, got ${reason}; replace or remove the file`,
+      `${path}: expected an image that can be decoded (${PHOTOS.join(", ")}), got ${reason}; convert or remove the file`,
       { cause },
     );
   }
