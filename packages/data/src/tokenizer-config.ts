@@ -14,6 +14,7 @@ const addedTokenSchema = z.looseObject({
 const namedTemplates = z.array(z.object({ name: z.string(), template: z.string() }));
 
 const tokenizerConfigSchema = z.looseObject({
+  tokenizer_class: z.string().nullish(),
   bos_token: optionalToken,
   eos_token: optionalToken,
   pad_token: optionalToken,
@@ -40,6 +41,7 @@ const tokenizerSchema = z.looseObject({
 
 /** What is read of `tokenizer_config.json`. */
 export interface TokenizerConfig {
+  readonly tokenizer_class?: string | null | undefined;
   readonly bos_token?: string | undefined;
   readonly eos_token?: string | undefined;
   readonly pad_token?: string | undefined;

@@ -32,10 +32,13 @@ export interface PretrainedTokenizer extends TextTokenizer {
   idOf(token: string): number | undefined;
 }
 
+/** `add_bos_token` where it is said or the class has it on by default, else what the post-processor writes before a text. */
 function prefixOf(inner: Tokenizer, config: TokenizerConfig): number[] {
   const bos = config.bos_token === undefined ? undefined : inner.token_to_id(config.bos_token);
-  if (config.add_bos_token === false) return [];
-  if (config.add_bos_token === true && bos !== undefined) return [bos];
+  const byClass = /^(Code)?(Llama|Gemma)Tokenizer(Fast)?$/.test(config.tokenizer_class ?? "") ? true : undefined;
+  const adds = config.add_bos_token ?? byClass;
+  if (adds === false) return [];
+  if (adds === true && bos !== undefined) return [bos];
   const bare = inner.encode("a", { add_special_tokens: false }).ids;
   const full = inner.encode("a", { add_special_tokens: true }).ids;
   return full.slice(0, Math.max(0, full.indexOf(bare[0] as number)));

@@ -48,6 +48,9 @@ it("takes special tokens as text or as objects, from either file, and obeys add_
   );
   expect(both).toMatchObject({ bosToken: "<s>", eosToken: "</s>", prefixIds: [1], maxLength: undefined });
   expect(createTokenizer(llama2, { bos_token: "<s>", add_bos_token: false }).prefixIds).toEqual([]);
+  const llama = { bos_token: "<|im_start|>", tokenizer_class: "LlamaTokenizerFast" };
+  expect(createTokenizer(qwen2, llama).prefixIds).toEqual([421]); // the class's own default
+  expect(createTokenizer(qwen2, { ...llama, tokenizer_class: "Qwen2Tokenizer" }).prefixIds).toEqual([]);
   expect(createTokenizer(llama3).prefixIds).toEqual([420]);
   expect(createTokenizer(qwen2, { bos_token: "<|im_start|>", add_bos_token: true }).prefixIds).toEqual([421]);
 });
