@@ -102,6 +102,28 @@ it.each([
   expect(run).toThrow(/^mine: expected a template .*choose a built-in template/);
 });
 
+it("generates from a template that cannot be split", () => {
+  const template = createChatTemplate("{% for m in messages %}{{ m.content | upper }};{% endfor %}");
+  const conversation = conversationOf([
+    ["q", "a"],
+    ["r", ""],
+  ]);
+  const options = { tokenizer, template, imageTokenId: IMAGE, imageTokens: 1, prompt: true };
+  expect(tokenizer.decode(encodeConversation(conversation, options).inputIds)).toBe("Q;A;R;");
+});
+
+it("cuts earlier answers of a prompt as it does in training", () => {
+  const gemma = createTokenizer(read("tokenizers.json").gemma); // has a token of two line ends
+  const template = createChatTemplate(sources.chatml.replaceAll("<|im_end|>", "<eos>"));
+  const conversation = conversationOf([
+    ["q", "\n"],
+    ["r", ""],
+  ]);
+  const options = { tokenizer: gemma, template, imageTokenId: IMAGE, imageTokens: 1 };
+  const { inputIds } = encodeConversation(conversation, { ...options, prompt: true });
+  expect(encodeConversation(conversation, options).inputIds.slice(0, inputIds.length)).toEqual(inputIds);
+});
+
 it("names a template that does not parse, and one that refuses the messages", () => {
   expect(() => createChatTemplate("{% for %}", { name: "broken" })).toThrow(/broken: expected a Jinja template, got/);
   const system = createChatTemplate(sources.inst, { name: "inst", system: "Be brief." });

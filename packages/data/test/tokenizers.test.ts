@@ -6,7 +6,19 @@ import { createTokenizer, encodeConversation, templates } from "../src/index.ts"
 // tokenizers of seven kinds and what Hugging Face's tokenizers make of texts with them: fixtures/generate_text.py
 const read = (name: string) => JSON.parse(readFileSync(join(import.meta.dirname, "fixtures", name), "utf8"));
 const files = read("tokenizers.json");
-const { tokenizers } = read("text.json");
+const { tokenizers, added } = read("text.json");
+
+/** What `encodeParts` gives for text, image, text. */
+const around = (ids: number[], image: number) => [
+  ids.slice(0, ids.indexOf(image)),
+  [],
+  ids.slice(ids.indexOf(image) + 1),
+];
+
+it.each(Object.keys(added))("finds added tokens as Hugging Face: %s", (name) => {
+  const tokenizer = createTokenizer({ ...files[name], added_tokens: added[name].added_tokens });
+  for (const [text, ids] of added[name].encoded) expect(tokenizer.encode(text), JSON.stringify(text)).toEqual(ids);
+});
 
 describe.each(Object.keys(files))("%s", (name) => {
   const tokenizer = createTokenizer(files[name]);
@@ -22,6 +34,27 @@ describe.each(Object.keys(files))("%s", (name) => {
   it("knows its size and what starts a text", () => {
     expect(tokenizer.size).toBe(size);
     expect(tokenizer.prefixIds).toEqual(bos);
+  });
+
+  it("takes an image for a boundary, as the token <image> is one", () => {
+    const image = { id: size, content: "<image>", special: true, normalized: false, lstrip: false, rstrip: false };
+    const knowing = createTokenizer({ ...files[name], added_tokens: [...files[name].added_tokens, image] });
+    for (const [before, after] of [
+      ["", "a dog"],
+      ["two cats", "\nin it"],
+      [" a ", " b"],
+    ] as const)
+      expect(tokenizer.encodeParts([before, null, after])).toEqual(
+        around(knowing.encode(`${before}<image>${after}`), size),
+      );
+  });
+
+  it("keeps parts apart, empty ones too", () => {
+    const [first, nothing, ...rest] = tokenizer.encodeParts(["two", "", " dogs", null, "", eos, "x"]);
+    expect([nothing, rest[1], rest[2]]).toEqual([[], [], []]);
+    expect([...(first as number[]), ...(rest[0] as number[])]).toEqual(tokenizer.encode("two dogs"));
+    expect(rest[3]).toEqual(tokenizer.encode(eos));
+    expect(rest[4]).not.toHaveLength(0);
   });
 
   it("masks as the offsets of the whole text", () => {
