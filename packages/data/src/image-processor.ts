@@ -25,7 +25,7 @@ export interface ImageProcessor {
 export interface ImageProcessorOptions {
   /** LLaVA's `image_aspect_ratio`. @defaultValue what the file says (`do_pad`, `image_grid_pinpoints`), else "square" */
   readonly aspectRatio?: AspectRatio | undefined;
-  /** `[height, width]` of grids for `anyres`, multiples of the size. @defaultValue the file's, else LLaVA-1.6's five */
+  /** `[height, width]` of grids for `anyres`, multiples of the size. @defaultValue the file's, else LLaVA-1.6's five: 1×2, 2×1, 2×2, 3×1, 1×3 tiles */
   readonly gridPinpoints?: ProcessorSettings["gridPinpoints"];
   /** Names the configuration in errors. @defaultValue "preprocessor_config.json" */
   readonly file?: string;
@@ -50,7 +50,7 @@ function resized(image: RgbImage, { resize: to, filter }: ProcessorSettings): Rg
 export function imageProcessor(config: object, options: ImageProcessorOptions = {}): ImageProcessor {
   const { file = "preprocessor_config.json", aspectRatio, gridPinpoints } = options;
   const settings = parseProcessorConfig(config, { file, aspectRatio, gridPinpoints });
-  const { resize: to, crop, filter, mean } = settings;
+  const { resize: to, crop, filter, background } = settings;
   const base = to !== undefined && "shortestEdge" in to ? { height: to.shortestEdge, width: to.shortestEdge } : to;
   const size = (crop ?? base) as { height: number; width: number }; // parsing made sure of one
   const grids = settings.gridPinpoints ?? [];
@@ -60,10 +60,9 @@ export function imageProcessor(config: object, options: ImageProcessorOptions = 
       `${file}: expected image_grid_pinpoints that are multiples of ${size.height}x${size.width}, got ${JSON.stringify(grids)}; pass gridPinpoints`,
     );
   const table = levelTable(settings);
-  const background = mean.map((value) => Math.trunc(value * 255));
   const finish = (image: RgbImage): Float32Array => lookUp((crop ? centerCrop(image, crop) : image).data, table);
   const pixels = (image: RgbImage): Float32Array => {
-    if (settings.aspectRatio === "pad") return finish(resized(padSquare(image, { level: background }), settings));
+    if (background) return finish(resized(padSquare(image, { level: background }), settings));
     if (settings.aspectRatio === "anyres" && base) return finish(resize(image, { ...base, filter }));
     return finish(resized(image, settings));
   };

@@ -42,6 +42,8 @@ export interface ProcessorSettings {
   readonly rescaleFactor: number;
   readonly mean: readonly number[];
   readonly std: readonly number[];
+  /** Colour of the square for `pad`: the mean, cut to whole levels. */
+  readonly background?: readonly number[] | undefined;
   /** `[height, width]` of the grids that `anyres` may choose from. */
   readonly gridPinpoints?: readonly (readonly [height: number, width: number])[] | undefined;
 }
@@ -57,12 +59,13 @@ const clip = {
   image_std: [0.26862954, 0.26130258, 0.27577711],
 };
 const siglip = { size: { height: 224, width: 224 }, do_center_crop: false, image_mean: half, image_std: half };
-const pinpoints = [
-  [336, 672],
-  [672, 336],
-  [672, 672],
-  [1008, 336],
-  [336, 1008],
+/** LLaVA-1.6's grids, in tiles. */
+const GRIDS = [
+  [1, 2],
+  [2, 1],
+  [2, 2],
+  [3, 1],
+  [1, 3],
 ] as const;
 
 /** What Transformers' classes take where a file says nothing. */
@@ -71,7 +74,7 @@ const DEFAULTS: Readonly<Record<string, Partial<z.input<typeof configSchema>>>> 
   CLIPImageProcessor: clip,
   CLIPFeatureExtractor: clip,
   LlavaImageProcessor: clip,
-  LlavaNextImageProcessor: { ...clip, image_grid_pinpoints: pinpoints.map(([h, w]): [number, number] => [h, w]) },
+  LlavaNextImageProcessor: clip,
 };
 
 function squareOf(size: z.output<typeof sizeSchema>): { height: number; width: number } {
@@ -103,7 +106,10 @@ export function parseProcessorConfig(
     );
   const said = Object.fromEntries(Object.entries(parsed.data).filter(([, value]) => value !== undefined));
   const config = { ...configSchema.parse(defaults), ...said } as z.output<typeof configSchema>;
-  const { size, crop_size: cropSize, image_mean: mean = half, image_std: std = half } = config;
+  const { size, crop_size: cropSize, image_mean: mean, image_std: std } = config;
+  const normalizes = config.do_normalize !== false;
+  if (normalizes && (mean === undefined || std === undefined))
+    throw refuse("expected image_mean and image_std, as the file names no known image_processor_type; add them");
   const filter = RESAMPLE[config.resample ?? 3];
   if (filter === undefined) throw refuse(`expected resample 0 to 5 (Pillow's), got ${config.resample}; correct it`);
   const crop = config.do_center_crop === true ? cropSize : undefined;
@@ -114,23 +120,27 @@ export function parseProcessorConfig(
     throw refuse(
       `expected a size, or a crop_size with do_center_crop, that makes all pictures equally large, got size ${JSON.stringify(size)}, crop_size ${JSON.stringify(crop)}, do_resize ${resizes}; correct it`,
     );
-  const std3 = typeof std === "number" ? [std, std, std] : std;
+  const three = (value: number | number[] = 0): number[] => (typeof value === "number" ? [value, value, value] : value);
+  const std3 = normalizes ? three(std) : [1, 1, 1];
   if (std3.some((value) => value === 0)) throw refuse("expected image_std above 0, got 0; correct it");
   const grids = gridPinpoints ?? config.image_grid_pinpoints;
-  const own =
-    config.do_pad === true && name === "LlavaImageProcessor" ? "pad" : grids === undefined ? "square" : "anyres";
+  const tiled = grids !== undefined || name === "LlavaNextImageProcessor";
+  const own = config.do_pad === true && name === "LlavaImageProcessor" ? "pad" : tiled ? "anyres" : "square";
   const ratio = aspectRatio ?? config.image_aspect_ratio ?? own;
   if (ratio !== "square" && ratio !== "pad" && ratio !== "anyres")
     throw refuse(`expected image_aspect_ratio square, pad or anyres, got ${ratio}; choose one with aspectRatio`);
-  const normalizes = config.do_normalize !== false;
+  const cropped = crop === undefined ? undefined : squareOf(crop);
+  const tile = cropped ?? squareOf(size as NonNullable<typeof size>); // one of them is there, see above
   return {
     aspectRatio: ratio,
     resize: resizes && size !== undefined ? (edge === undefined ? squareOf(size) : { shortestEdge: edge }) : undefined,
     filter,
-    crop: crop === undefined ? undefined : squareOf(crop),
+    crop: cropped,
     rescaleFactor: config.do_rescale === false ? 1 : (config.rescale_factor ?? 1 / 255),
-    mean: !normalizes ? [0, 0, 0] : typeof mean === "number" ? [mean, mean, mean] : mean,
-    std: !normalizes ? [1, 1, 1] : std3,
-    gridPinpoints: ratio === "anyres" ? (grids ?? pinpoints) : undefined,
+    mean: normalizes ? three(mean) : [0, 0, 0],
+    std: std3,
+    background: ratio === "pad" ? three(mean).map((value) => Math.trunc(value * 255)) : undefined,
+    gridPinpoints:
+      ratio === "anyres" ? (grids ?? GRIDS.map(([h, w]) => [h * tile.height, w * tile.width] as const)) : undefined,
   };
 }

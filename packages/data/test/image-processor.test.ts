@@ -59,6 +59,28 @@ it("is siglipPixels for SigLIP, square and padded", () => {
   }
 });
 
+it("cuts tiles of any tower's size, in LLaVA-1.6's grids", () => {
+  const config = { image_processor_type: "SiglipImageProcessor", size: { height: 24, width: 24 } };
+  const processor = imageProcessor(config, { aspectRatio: "anyres" });
+  const shapes = [
+    [48, 24],
+    [24, 48],
+    [48, 48],
+    [24, 72],
+    [72, 24],
+  ] as const;
+  expect(shapes.map(([width, height]) => processor.tileCount({ width, height }))).toEqual([3, 3, 5, 4, 4]);
+  const image = picture(48, 24); // fits a grid as it is: each tile is its part, normalised
+  const [, left, right] = processor.tiles(image);
+  const part = (from: number) => {
+    const rows = Array.from({ length: 24 }, (_, y) => [
+      ...image.data.subarray((y * 48 + from) * 3, (y * 48 + from + 24) * 3),
+    ]);
+    return imageProcessor(config).pixels({ data: Uint8Array.from(rows.flat()), width: 24, height: 24 });
+  };
+  expect([left, right]).toEqual([part(0), part(24)]);
+});
+
 it("has one id for one way to make pixels", () => {
   const config = { image_processor_type: "SiglipImageProcessor", size: { height: 24, width: 24 } };
   const id = (more: object) => imageProcessor({ ...config, ...more }).id;
@@ -93,12 +115,13 @@ it.each([
   [{ image_processor_type: "Qwen2VLImageProcessor" }, /expected SiglipImageProcessor, .*, got Qwen2VLImageProcessor/],
   [{ image_processor_type: "CLIPImageProcessor", do_center_crop: false }, /makes all pictures equally large/],
   [{ image_processor_type: "SiglipImageProcessor", do_resize: false }, /makes all pictures equally large/],
-  [{}, /expected a size, .* got size undefined/],
+  [{ image_mean: 0, image_std: 1 }, /expected a size, .* got size undefined/],
   [{ image_processor_type: "SiglipImageProcessor", size: { longest_edge: 384 } }, /size/],
   [{ image_processor_type: "SiglipImageProcessor", size: { height: 60_000, width: 60_000 } }, /height/],
   [{ image_processor_type: "SiglipImageProcessor", resample: 9 }, /expected resample 0 to 5/],
   [{ image_processor_type: "SiglipImageProcessor", image_std: [0.5, 0, 0.5] }, /image_std above 0/],
   [{ image_processor_type: "SiglipImageProcessor", image_aspect_ratio: "round" }, /square, pad or anyres, got round/],
+  [{ size: { height: 24, width: 24 } }, /expected image_mean and image_std/],
   [{ image_processor_type: "LlavaNextImageProcessor", image_grid_pinpoints: [[336, 700]] }, /multiples of 224x224/],
 ])("refuses %j by name", (config, message) => {
   expect(() => imageProcessor(config, { file: "p.json" })).toThrow(message);
