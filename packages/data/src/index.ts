@@ -14,8 +14,10 @@ export { type ImageProcessor, type ImageProcessorOptions, imageProcessor } from 
 export type { AspectRatio } from "./processor-config.ts";
 export { resize } from "./resize.ts";
 export { padSquare, siglipPixels } from "./siglip.ts";
+export { stopAt, textBefore } from "./stop-strings.ts";
 export { stopTokenIds } from "./stop-tokens.ts";
 export { type Template, type TemplateName, templates } from "./template.ts";
+export { type StreamText, streamText } from "./text-stream.ts";
 export { createTokenizer, type PretrainedTokenizer, type TextTokenizer } from "./tokenizer.ts";
 export type { EncodeParts } from "./tokenizer-parts.ts";
 export { checkVocabulary } from "./vocabulary.ts";
