@@ -1,6 +1,6 @@
 import { KdError } from "@kd/contract";
 import { type Filter, filters } from "./filters.ts";
-import type { RgbImage } from "./image.ts";
+import { checkPixels, type RgbImage } from "./image.ts";
 
 /** Pillow's filters. */
 export type ResizeFilter = Filter | "nearest";
@@ -130,6 +130,7 @@ export function resize(
       "KD_DATA",
       `resize: expected ${image.width}x${image.height} RGB pixels, got ${image.data.length} bytes; pass [height, width, 3]`,
     );
+  checkPixels("resize", width, Math.max(height, image.height)); // the horizontal pass keeps the height
   if (filter === "nearest") return { data: nearest(image, width, height), width, height };
   const rows = image.width === width ? image.data : horizontal(image.data, image.height, image.width, width, filter);
   const data = image.height === height ? rows : vertical(rows, width, image.height, height, filter);

@@ -1,10 +1,11 @@
-import type { RgbImage } from "./image.ts";
+import { checkPixels, type RgbImage } from "./image.ts";
 import { lookUp } from "./normalize.ts";
 import { resize } from "./resize.ts";
 
-/** Centres the image on a square of one colour; 127 is SigLIP's mean, `int(255 · 0.5)`. `level` may be a value a channel. */
+/** Centres the image on a square of one colour; 127 is SigLIP's mean, `int(255 · 0.5)`. `level` may be a value a channel. Throws `KD_DATA`. */
 export function padSquare(image: RgbImage, { level = 127 }: { level?: number | readonly number[] } = {}): RgbImage {
   const side = Math.max(image.width, image.height);
+  checkPixels("padSquare", side, side);
   const data = new Uint8Array(side * side * 3);
   if (typeof level === "number") data.fill(level);
   else for (let i = 0; i < data.length; i++) data[i] = level[i % 3] as number;

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { imageProcessor, type RgbImage, siglipPixels } from "../src/index.ts";
+import { imageProcessor, type RgbImage, resize, siglipPixels } from "../src/index.ts";
 import { loadImageProcessor, readImage } from "../src/node/index.ts";
 
 // Transformers' processors on pictures of odd sizes: fixtures/generate_images.py
@@ -109,6 +109,18 @@ it("loads the file of a folder, or the processor inside processor_config.json", 
     code: "KD_CONFIG",
     message: expect.stringContaining(home),
   });
+});
+
+it("refuses a thread of a picture instead of filling the memory", () => {
+  const size = { height: 24, width: 24 };
+  const siglip = { image_processor_type: "SiglipImageProcessor", size };
+  const clip = { image_processor_type: "CLIPImageProcessor", size: { shortest_edge: 336 }, crop_size: 336 };
+  expect(() => imageProcessor(siglip, { aspectRatio: "pad" }).pixels(picture(20_000, 1))).toThrow(
+    /got 20000x20000; crop/,
+  );
+  expect(() => imageProcessor(clip).pixels(picture(3000, 1))).toThrow(/got 1008000x336; crop/);
+  expect(() => resize(picture(1, 3000), { width: 100_000, height: 1 })).toThrow(/got 100000x3000; crop/);
+  expect(imageProcessor(siglip).pixels(picture(20_000, 1))).toHaveLength(24 * 24 * 3);
 });
 
 it.each([
