@@ -27,11 +27,9 @@ export function parseSafetensors(bytes: Uint8Array, name = "safetensors"): Safet
   const options = { fileSize: bytes.length, name };
   const start = PREFIX + headerLength(bytes.subarray(0, PREFIX), options);
   const { metadata, entries } = parseHeader(bytes.subarray(PREFIX, start), options);
-  const tensors = entries.map(
-    ({ name: key, dtype, shape, begin, end }): [string, StoredTensor] => [
-      key,
-      { dtype, shape, data: bytes.subarray(begin, end) },
-    ],
-  );
+  const tensors = entries.map(({ name: key, dtype, shape, begin, end }): [string, StoredTensor] => [
+    key,
+    { dtype, shape, data: bytes.subarray(begin, end) },
+  ]);
   return { metadata, tensors: new Map(tensors) };
 }

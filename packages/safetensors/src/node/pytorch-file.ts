@@ -1,11 +1,12 @@
 import { stat } from "node:fs/promises";
+import { KdError } from "@kd/contract";
 import { type Entry, openPromise, type ZipFile } from "yauzl";
 import { BYTES } from "../dtype.ts";
 import { quote } from "../fail.ts";
 import { isTensor } from "../pytorch/build.ts";
 import { fail, SAVE_AGAIN } from "../pytorch/fail.ts";
 import { unpickle } from "../pytorch/unpickle.ts";
-import type { TorchTensor } from "../pytorch/values.ts";
+import { describe, type TorchTensor } from "../pytorch/values.ts";
 import { readInto, withFile } from "./file.ts";
 import type { LocatedTensor } from "./located.ts";
 
@@ -27,11 +28,16 @@ interface Part {
  */
 export async function locatePytorch(path: string): Promise<Map<string, LocatedTensor>> {
   await refuseLegacy(path);
-  const zip = await openPromise(path, { autoClose: false, lazyEntries: true }).catch((cause: Error) =>
-    fail(path, `expected a file of torch.save (a zip archive), got another: ${cause.message}; is it truncated?`, { cause }),
-  );
+  const broken = (cause: Error): never =>
+    fail(path, `expected a file of torch.save (a zip archive), got another: ${cause.message}; is it truncated?`, {
+      cause,
+    });
+  const zip = await openPromise(path, { autoClose: false, lazyEntries: true }).catch(broken);
   try {
     return await locateIn(zip, path);
+  } catch (error) {
+    if (KdError.is(error)) throw error;
+    return broken(error as Error);
   } finally {
     zip.close();
   }
@@ -42,23 +48,29 @@ function refuseLegacy(path: string): Promise<void> {
     const start = new Uint8Array(Math.min(LEGACY.length, size));
     await readInto(file, start, 0, path);
     if (LEGACY.every((byte, i) => start[i] === byte))
-      fail(path, `expected the zip format of PyTorch 1.6 and later, got the older one; load it in Python and ${SAVE_AGAIN}`);
+      fail(
+        path,
+        `expected the zip format of PyTorch 1.6 and later, got the older one; load it in Python and ${SAVE_AGAIN}`,
+      );
   });
 }
 
 async function locateIn(zip: ZipFile, path: string): Promise<Map<string, LocatedTensor>> {
-  const entries = await directory(zip, path);
+  const entries = await directory(zip);
   const pickle = [...entries.keys()].find((name) => /^[^/]+\/data\.pkl$/.test(name));
-  if (pickle === undefined) return fail(path, `expected an archive of torch.save with a data.pkl, got none; ${SAVE_AGAIN}`);
+  if (pickle === undefined)
+    return fail(path, `expected an archive of torch.save with a data.pkl, got none; ${SAVE_AGAIN}`);
   const root = pickle.slice(0, -"data.pkl".length);
   const { size } = await stat(path);
   const part = async (name: string): Promise<Part> => {
-    const entry = entries.get(name) ?? fail(path, `expected ${quote(name)} in the archive, got none; is it incomplete?`);
+    const entry =
+      entries.get(name) ?? fail(path, `expected ${quote(name)} in the archive, got none; is it incomplete?`);
     if (entry.compressionMethod !== 0 || entry.isEncrypted())
       fail(`${path} ${quote(name)}`, `expected bytes as they are, got compressed or encrypted ones; ${SAVE_AGAIN}`);
     const { fileDataStart } = await zip.readLocalFileHeaderPromise(entry, { minimal: true });
     const end = fileDataStart + entry.uncompressedSize;
-    if (end > size) fail(`${path} ${quote(name)}`, `expected bytes up to ${end}, got a file of ${size}; it is truncated`);
+    if (end > size)
+      fail(`${path} ${quote(name)}`, `expected bytes up to ${end}, got a file of ${size}; it is truncated`);
     return { position: fileDataStart, length: entry.uncompressedSize };
   };
   if (entries.has(`${root}byteorder`)) {
@@ -66,12 +78,16 @@ async function locateIn(zip: ZipFile, path: string): Promise<Map<string, Located
     if (order !== "little") fail(path, `expected little-endian numbers, got ${quote(order)}; ${SAVE_AGAIN}`);
   }
   const value = unpickle(await readPart(path, await part(pickle)), path);
-  if (!(value instanceof Map)) return fail(path, `expected a dictionary of tensors, got ${quote(value)}; ${SAVE_AGAIN}`);
+  if (!(value instanceof Map))
+    return fail(path, `expected a dictionary of tensors, got ${describe(value)}; ${SAVE_AGAIN}`);
   const storages = new Map<string, Part>();
   const tensors = new Map<string, LocatedTensor>();
   for (const [name, tensor] of value) {
     if (typeof name !== "string" || !isTensor(tensor))
-      return fail(path, `expected a dictionary of tensors, got another value for ${quote(name)}; ${SAVE_AGAIN}`);
+      return fail(
+        path,
+        `expected a dictionary of tensors, got ${describe(tensor)} for ${describe(name)}; ${SAVE_AGAIN}`,
+      );
     const { key } = tensor.storage;
     const storage = storages.get(key) ?? (await part(`${root}data/${key}`));
     storages.set(key, storage);
@@ -80,13 +96,9 @@ async function locateIn(zip: ZipFile, path: string): Promise<Map<string, Located
   return tensors;
 }
 
-async function directory(zip: ZipFile, path: string): Promise<Map<string, Entry>> {
+async function directory(zip: ZipFile): Promise<Map<string, Entry>> {
   const entries = new Map<string, Entry>();
-  try {
-    for await (const entry of zip.eachEntry()) entries.set(entry.fileName, entry);
-  } catch (cause) {
-    fail(path, `expected a file of torch.save, got a broken archive: ${(cause as Error).message}; download it again`, { cause });
-  }
+  for await (const entry of zip.eachEntry()) entries.set(entry.fileName, entry);
   return entries;
 }
 
@@ -104,7 +116,10 @@ function locateView(tensor: TorchTensor, storage: Part, path: string, name: stri
   const { dtype, count } = tensor.storage;
   const width = BYTES[dtype];
   if (count * width !== storage.length)
-    fail(`${path} ${quote(name)}`, `expected a storage of ${count * width} bytes, got ${storage.length}; is it truncated?`);
+    fail(
+      `${path} ${quote(name)}`,
+      `expected a storage of ${count * width} bytes, got ${storage.length}; is it truncated?`,
+    );
   const empty = shape.includes(0);
   let [inOrder, step, last] = [true, 1, 0];
   for (let axis = shape.length - 1; axis >= 0; axis--) {

@@ -1,4 +1,5 @@
 import type { Dtype } from "../dtype.ts";
+import { quote } from "../fail.ts";
 
 /** Everything that a PyTorch file of weights can be made of. */
 export type Value =
@@ -61,4 +62,12 @@ export function globalOf(module: string, name: string): Callable | StorageType |
   if (module === "torch._utils" && (name === "_rebuild_tensor_v2" || name === "_rebuild_parameter"))
     return { kind: "call", name };
   return undefined;
+}
+
+/** A value in an error. Never JSON of it: what a file builds can hold itself, or be small and print without end. */
+export function describe(value: Value | undefined): string {
+  if (typeof value === "string") return quote(value);
+  if (typeof value !== "object" || value === null) return String(value);
+  if (value instanceof Map) return "a dictionary";
+  return "kind" in value ? `a ${value.kind}` : "a list";
 }
