@@ -67,11 +67,13 @@ function widenBf16(words: Uint16Array, bits: Int32Array): number {
   return words.length;
 }
 
-/** Without infinities and what is below the normal numbers, which the file has not: less than any reader must do. */
 function widenF16(words: Uint16Array, bits: Int32Array): number {
+  const floats = new Float32Array(bits.buffer, bits.byteOffset, bits.length);
   for (let i = 0; i < words.length; i++) {
     const word = words[i] as number;
-    bits[i] = ((word & 0x8000) << 16) | (((word & 0x7fff) << 13) + (112 << 23));
+    const [sign, size] = [(word & 0x8000) << 16, word & 0x7fff];
+    if (size < 0x400) floats[i] = (sign === 0 ? size : -size) * 2 ** -24;
+    else bits[i] = sign | ((size << 13) + (size < 0x7c00 ? 112 << 23 : 224 << 23));
   }
   return words.length;
 }

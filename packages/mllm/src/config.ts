@@ -21,7 +21,7 @@ const llavaConfigSchema = z
   .object({
     vision_config: visionConfigSchema,
     text_config: z.intersection(qwen2ConfigSchema, z.object({ model_type: z.literal("qwen2").optional() })),
-    image_token_index: z.int().nonnegative(),
+    image_token_index: z.int().nonnegative().default(32000), // Hugging Face's, LLaVA-1.5's own
     vision_feature_layer: z.union([z.int(), z.array(z.int()).min(1)]).default(-2),
     vision_feature_select_strategy: z.enum(["default", "full"]).default("default"),
     projector_hidden_act: z.literal("gelu").default("gelu"),

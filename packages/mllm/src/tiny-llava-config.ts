@@ -12,9 +12,9 @@ const tinyLlavaSchema = z.looseObject({
 
 /** Whether a `config.json` is TinyLLaVA's (LLaVA-KD's release is one), by what is in it. */
 export function isTinyLlava(value: unknown): boolean {
-  return (
-    typeof value === "object" && value !== null && ("connector_type" in value || "llm_model_name_or_path" in value)
-  );
+  if (typeof value !== "object" || value === null) return false;
+  const type = (value as { model_type?: unknown }).model_type;
+  return "connector_type" in value || (typeof type === "string" && type.startsWith("tinyllava"));
 }
 
 /**

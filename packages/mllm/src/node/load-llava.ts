@@ -1,14 +1,12 @@
 import { KdError } from "@kd/contract";
 import type { HalfFormat } from "@kd/tensor-core";
-import type { LlavaConfig } from "../config.ts";
 import { trainableParams } from "../init.ts";
 import { createLlava, type Llava } from "../llava.ts";
 import { llavaShapes, VISION } from "../names.ts";
-import { type Layout, recognise } from "./layout.ts";
 import { loadParams } from "./load-params.ts";
+import { openLlava } from "./open-llava.ts";
 
 const KEEPS: readonly string[] = ["float32", "bf16", "fp16"];
-const HEAD = "language_model.lm_head.weight";
 
 /** Options of {@link loadLlava}. */
 export interface LoadLlava {
@@ -39,26 +37,16 @@ export async function loadLlava(
 ): Promise<Llava> {
   if (!KEEPS.includes(keep))
     throw new KdError("KD_CONFIG", `loadLlava: keep must be one of ${KEEPS.join(", ")}, got "${keep}"`);
-  const layout = await recognise(folder, imageTokenId);
-  const config = withHead(layout);
-  const params = await loadParams(layout.parts, { shapes: llavaShapes(config), ignored, keep });
+  const { config, parts } = await openLlava(folder, imageTokenId === undefined ? {} : { imageTokenId });
+  const params = await loadParams(parts, { shapes: llavaShapes(config), ignored, keep });
   return createLlava({ config, params: trainableParams(params), processor });
-}
-
-/** Where a configuration does not say whether the head is the embedding, a checkpoint without a head does. */
-function withHead({ config, parts, saysTied }: Layout): LlavaConfig {
-  const hasHead = parts.some(({ weights, rename }) =>
-    [...weights.tensors.keys()].some((name) => rename(name) === HEAD),
-  );
-  if (saysTied || hasHead) return config;
-  return { ...config, text_config: { ...config.text_config, tie_word_embeddings: true } };
 }
 
 /** What the model doesn't read: SigLIP's pooling head, a tied head stored again, buffers of positions. */
 function ignored(name: string): boolean {
   return (
     name.startsWith(`${VISION}vision_model.head.`) ||
-    name === HEAD ||
+    name === "language_model.lm_head.weight" ||
     name.endsWith("position_ids") ||
     name.endsWith("rotary_emb.inv_freq")
   );

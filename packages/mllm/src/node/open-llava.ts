@@ -16,11 +16,11 @@ export interface Part {
 }
 
 /** A folder that was recognised, its weights not read yet. */
-export interface Layout {
+export interface LlavaFolder {
+  /** What the folder holds: Hugging Face's LLaVA, or TinyLLaVA in one checkpoint or in parts. */
+  readonly layout: "llava" | "tinyllava" | "tinyllava-parts";
   readonly config: LlavaConfig;
   readonly parts: readonly Part[];
-  /** Whether the file itself says if the head is the embedding; where it does not, the weights do. */
-  readonly saysTied: boolean;
 }
 
 /** TinyLLaVA's folders of parts, and the names that theirs begin with. */
@@ -31,17 +31,23 @@ const COMPONENTS: Readonly<Record<string, (stored: string) => string>> = {
 };
 
 /**
- * Recognises a model's folder by what is in it: Hugging Face's LLaVA, TinyLLaVA in one file, or TinyLLaVA in parts.
+ * Recognises a model's folder by what is in it, never by its name, and opens its checkpoints; no tensor is read.
  *
+ * @param options.imageTokenId as in `loadLlava`
  * @throws KdError `KD_CONFIG` naming the file and field, `KD_SAFETENSORS` or `KD_WEIGHTS` naming a broken file of weights.
  */
-export async function recognise(folder: string, imageTokenId: number | undefined): Promise<Layout> {
+export async function openLlava(
+  folder: string,
+  { imageTokenId }: { readonly imageTokenId?: number } = {},
+): Promise<LlavaFolder> {
   const file = join(folder, "config.json");
   const raw = await readJson(file, "a LLaVA config.json");
   await refuseAdapter(folder);
-  const value = isTinyLlava(raw) ? await tinyConfig(raw, folder, imageTokenId) : raw;
+  const tiny = isTinyLlava(raw);
+  const value = tiny ? await tinyConfig(raw, folder, imageTokenId) : raw;
   const config = parseLlavaConfig(value, file);
-  const parts = (await isFolder(join(folder, "connector")))
+  const inParts = tiny && (await isFolder(join(folder, "connector")));
+  const parts = inParts
     ? await Promise.all(
         Object.entries(COMPONENTS).map(async ([name, rename]) => ({
           weights: await openWeights(join(folder, name)),
@@ -49,11 +55,25 @@ export async function recognise(folder: string, imageTokenId: number | undefined
         })),
       )
     : [{ weights: await openWeights(folder), rename: olderName }];
-  const { text_config: text, tie_word_embeddings: tied } = value as {
-    text_config: { tie_word_embeddings?: boolean };
-    tie_word_embeddings?: boolean;
+  return {
+    layout: inParts ? "tinyllava-parts" : tiny ? "tinyllava" : "llava",
+    config: withHead(config, parts, value as RawConfig),
+    parts,
   };
-  return { config, parts, saysTied: text.tie_word_embeddings !== undefined || tied === false };
+}
+
+interface RawConfig {
+  readonly text_config: { readonly tie_word_embeddings?: boolean };
+  readonly tie_word_embeddings?: boolean;
+}
+
+/** Where a file does not say whether the head is the embedding, a checkpoint without a head does. */
+function withHead(config: LlavaConfig, parts: readonly Part[], raw: RawConfig): LlavaConfig {
+  const says = raw.text_config.tie_word_embeddings !== undefined || raw.tie_word_embeddings === false;
+  const isHead = (name: string) => name === "language_model.lm_head.weight";
+  if (says || parts.some(({ weights, rename }) => [...weights.tensors.keys()].some((name) => isHead(rename(name)))))
+    return config;
+  return { ...config, text_config: { ...config.text_config, tie_word_embeddings: true } };
 }
 
 async function tinyConfig(raw: unknown, folder: string, imageTokenId: number | undefined): Promise<object> {

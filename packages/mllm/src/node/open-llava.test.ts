@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type Tensor, useBackend } from "@kd/tensor-core";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { oneEngine, valuesOf } from "../../../tensor-core/test/engines.ts";
-import { checkTokenizer, loadLlava, saveLlava } from "./index.ts";
+import { checkTokenizer, loadLlava, openLlava, saveLlava } from "./index.ts";
 
 const models = join(process.env.KD_GOLDENS ?? join(import.meta.dirname, "../../../../goldens/data"), "models");
 let home: string;
@@ -43,6 +43,10 @@ it("TinyLLaVA's layouts hold the same model, and save as Hugging Face's", async 
     loadLlava(join(models, "tinyllava_component"), { imageTokenId: 93 }),
     loadLlava(join(models, "llava_default")),
   ]);
+  const layoutOf = async (name: string) => (await openLlava(join(models, name), { imageTokenId: 93 })).layout;
+  expect(await layoutOf("tinyllava_full")).toBe("tinyllava");
+  expect(await layoutOf("tinyllava_component")).toBe("tinyllava-parts");
+  expect(await layoutOf("llava_new_names")).toBe("llava");
   await saveLlava(parts, join(home, "saved"), { maxShardSize: 50_000 });
   const saved = await loadLlava(join(home, "saved"));
   for (const model of [full, parts, saved]) {
