@@ -3,7 +3,7 @@ import { fail, quote } from "./fail.ts";
 import { isObject, parseObject } from "./json.ts";
 
 /** Where one tensor lies: bytes of the file, from `begin` up to `end`. */
-export interface HeaderEntry {
+interface HeaderEntry {
   readonly name: string;
   readonly dtype: Dtype;
   readonly shape: readonly number[];
@@ -29,11 +29,14 @@ export interface HeaderOptions {
 /** The length of the header's length. */
 export const PREFIX = 8;
 
-/** The format allows 100 MB; 16 MiB are 150,000 tensors, and no text of that size takes more than a moment and 300 MB to parse. */
+/** The format allows 100 MB; a header of 100,000 tensors has 15. */
 const MAX_HEADER = 2 ** 24;
 
 /** An object of objects that hold lists. */
 const MAX_DEPTH = 3;
+
+/** Commas; 100,000 tensors of five axes have 800,000. */
+const MAX_VALUES = 1_000_000;
 
 /** Bytes of the header, from a file's first eight. */
 export function headerLength(prefix: Uint8Array, { fileSize, name }: HeaderOptions): number {
@@ -53,7 +56,7 @@ export function headerLength(prefix: Uint8Array, { fileSize, name }: HeaderOptio
 /** Reads a header's JSON and checks every bound. */
 export function parseHeader(json: Uint8Array, { fileSize, name }: HeaderOptions): Header {
   if (json[0] !== 0x7b) fail(name, "expected a header that begins with {; is it a .safetensors file?");
-  checkDepth(json, name);
+  checkSize(json, name);
   const { __metadata__: metadata = {}, ...rest } = parseObject(decode(json, name), `${name} header`);
   if (!isObject(metadata) || !Object.values(metadata).every((value) => typeof value === "string"))
     fail(name, "expected __metadata__ to map texts to texts");
@@ -79,20 +82,22 @@ export function parseHeader(json: Uint8Array, { fileSize, name }: HeaderOptions)
   return { metadata: metadata as Record<string, string>, entries };
 }
 
-/** Millions of nested brackets cost a parser more than their bytes; no header needs a fourth. */
-function checkDepth(json: Uint8Array, name: string): void {
-  let [depth, inText] = [0, false];
+/** What a parser makes of millions of brackets and values costs many times their bytes: they are counted first. */
+function checkSize(json: Uint8Array, name: string): void {
+  let [depth, values, inText] = [0, 0, false];
   for (let i = 0; i < json.length; i++) {
     const byte = json[i];
     if (inText) {
       if (byte === 0x5c) i++;
       else if (byte === 0x22) inText = false;
     } else if (byte === 0x22) inText = true;
-    else if (byte === 0x7b || byte === 0x5b) {
-      if (++depth > MAX_DEPTH)
-        fail(name, `expected a header of at most ${MAX_DEPTH} nested brackets, got more; is it a .safetensors file?`);
-    } else if (byte === 0x7d || byte === 0x5d) depth--;
+    else if (byte === 0x2c) values++;
+    else if (byte === 0x7d || byte === 0x5d) depth--;
+    else if ((byte === 0x7b || byte === 0x5b) && ++depth > MAX_DEPTH)
+      fail(name, `expected a header of at most ${MAX_DEPTH} nested brackets, got more; is it a .safetensors file?`);
   }
+  if (values > MAX_VALUES)
+    fail(name, `expected a header of at most ${MAX_VALUES} values, got ${values}; is it a .safetensors file?`);
 }
 
 function decode(bytes: Uint8Array, name: string): string {

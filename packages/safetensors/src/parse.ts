@@ -20,7 +20,7 @@ export interface SafetensorsFile {
 /**
  * Reads a `.safetensors` file that is in memory. Tensors are views of `bytes`. `name` stands for the file in errors.
  *
- * @throws KdError `KD_SAFETENSORS` when the file is truncated, too long, malformed, holds a name twice, has a header above 16 MiB, or when
+ * @throws KdError `KD_SAFETENSORS` when the file is truncated, too long, malformed, holds a name twice, has a header above 16 MiB or a million values, or when
  * tensors overlap, leave bytes between them, or don't fill what their shape says.
  */
 export function parseSafetensors(bytes: Uint8Array, name = "safetensors"): SafetensorsFile {

@@ -96,7 +96,9 @@ it("says what it tried and how to go on without a network", async () => {
     /org\/name@v1: expected a model in the cache .*models--org--name or on the hub, got neither: the network failed: fetch failed \(getaddrinfo ENOTFOUND\); .*"hf download org\/name --revision v1 --local-dir FOLDER"/,
   );
   const missing = async () => new Response('{"error":"Repository not found"}', { status: 404 });
-  await expect(resolveModelFolder("org/name", { cacheDir, fetch: missing })).rejects.toThrow(/the network failed/);
+  await expect(resolveModelFolder("org/name", { cacheDir, fetch: missing })).rejects.toThrow(
+    /the hub answered 404: .*; check the id/,
+  );
 });
 
 it.each(["../evil.json", "/etc/evil.json", "a/../../evil.json", "..\\evil.json", "c:evil.json"])(

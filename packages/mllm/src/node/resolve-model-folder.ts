@@ -46,7 +46,7 @@ export async function resolveModelFolder(idOrFolder: string, options: ResolveMod
     return await download(model, { ...options, cacheDir });
   } catch (error) {
     if (KdError.is(error)) throw error;
-    throw unresolved(model, cacheDir, `the network failed: ${reasonOf(error)}`, error);
+    throw unresolved(model, cacheDir, reasonOf(error), error);
   }
 }
 
@@ -67,6 +67,9 @@ function unresolved({ name, revision }: HubModel, cacheDir: string, why: string,
 
 /** `fetch failed` alone says nothing: the reason is its cause. */
 function reasonOf(error: unknown): string {
-  const { message, cause } = error as Error & { cause?: Error };
-  return cause?.message ? `${message} (${cause.message})` : message;
+  const { message, cause, statusCode } = error as Error & { cause?: Error; statusCode?: number };
+  if (statusCode === 401 || statusCode === 403)
+    return `the hub answered ${statusCode}: ${message}; give an accessToken that may read it`;
+  if (statusCode !== undefined) return `the hub answered ${statusCode}: ${message}; check the id and the revision`;
+  return `the network failed: ${message}${cause?.message ? ` (${cause.message})` : ""}`;
 }

@@ -104,7 +104,7 @@ async function* stream(
   const wanted = [...names].map(
     (name) => [name, tensors.get(name) ?? fail(path, `expected tensor ${quote(name)}, got none`)] as const,
   );
-  const files = [...new Set(wanted.map(([, { file }]) => file))].sort();
+  const files = [...new Set(wanted.map(([, { file }]) => file))];
   const buffer = new ArrayBuffer(wanted.reduce((most, [, { length }]) => Math.max(most, length), 0));
   for (const file of files) {
     const handle = await openToRead(file);
