@@ -13,6 +13,9 @@ import type { LocatedTensor } from "./located.ts";
 /** A pickle of 100,000 tensors has 20 MB. */
 const MAX_PICKLE = 2 ** 25;
 
+/** One a storage, and a few more. */
+const MAX_ENTRIES = 1_000_000;
+
 /** First bytes of `torch.save` before PyTorch 1.6: a pickled magic number. */
 const LEGACY = [0x80, 0x02, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9];
 
@@ -98,7 +101,10 @@ async function locateIn(zip: ZipFile, path: string): Promise<Map<string, Located
 
 async function directory(zip: ZipFile): Promise<Map<string, Entry>> {
   const entries = new Map<string, Entry>();
-  for await (const entry of zip.eachEntry()) entries.set(entry.fileName, entry);
+  for await (const entry of zip.eachEntry()) {
+    entries.set(entry.fileName, entry);
+    if (entries.size > MAX_ENTRIES) throw new Error(`more than ${MAX_ENTRIES} entries`);
+  }
   return entries;
 }
 
