@@ -35,8 +35,8 @@ const cases = [
   ["siglip", "qwen2", { dtype: "F32" }, { vision_feature_select_strategy: "full", vision_feature_layer: -1 }],
   ["siglip", "qwen2", { dtype: "BF16", maxShardSize: 20_000 }, {}],
   ["clip", "qwen2", { dtype: "F32", maxShardSize: 20_000 }, { vision_feature_layer: [-2, 1] }],
-  ["clip", "qwen2", { dtype: "F32" }, { vision_feature_layer: -2 }],
-  ["siglip", "qwen2", { dtype: "F16" }, { vision_feature_select_strategy: "full" }],
+  ["clip", "llama", { dtype: "F32" }, { vision_feature_layer: -2 }],
+  ["siglip", "llama", { dtype: "F16" }, { vision_feature_select_strategy: "full" }],
 ];
 
 await useBackend({ engine: "wasm", blas: false });

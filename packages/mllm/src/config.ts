@@ -1,12 +1,12 @@
 import { KdError } from "@kd/contract";
-import { type Qwen2Config, qwen2ConfigSchema } from "@kd/slm";
+import { type SlmConfig, slmConfigSchema } from "@kd/slm";
 import { type VisionConfig, visionConfigSchema } from "@kd/vision-encoder";
 import { z } from "zod";
 
 /** A vision-language model of the LLaVA family, under the names of Hugging Face's `config.json`. */
 export interface LlavaConfig {
   readonly vision_config: VisionConfig;
-  readonly text_config: Qwen2Config;
+  readonly text_config: SlmConfig;
   /** Id of the image token; it stands N times in a sample, once a visual token. */
   readonly image_token_index: number;
   /** Index into the tower's `hidden_states`; of several, features are set side by side. */
@@ -20,7 +20,7 @@ export interface LlavaConfig {
 const llavaConfigSchema = z
   .object({
     vision_config: visionConfigSchema,
-    text_config: z.intersection(qwen2ConfigSchema, z.object({ model_type: z.literal("qwen2").optional() })),
+    text_config: slmConfigSchema,
     image_token_index: z.int().nonnegative().default(32000), // Hugging Face's, LLaVA-1.5's own
     vision_feature_layer: z.union([z.int(), z.array(z.int()).min(1)]).default(-2),
     vision_feature_select_strategy: z.enum(["default", "full"]).default("default"),

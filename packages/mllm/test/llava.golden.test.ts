@@ -91,6 +91,7 @@ describe.each(engines)("LLaVA on %s", (engine) => {
     ["llava_default", "llava_default"],
     ["llava_full", "llava_full"],
     ["llava_new_names", "llava_default"],
+    ["llava_clip_llama", "llava_clip_llama"],
     ["tinyllava_full", "llava_default"],
     ["tinyllava_component", "llava_default"],
   ])("%s: logits, loss, gradients and greedy ids", async (folder, golden) => {

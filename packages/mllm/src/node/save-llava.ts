@@ -2,6 +2,7 @@ import { mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { KdError } from "@kd/contract";
 import { writeWeights } from "@kd/safetensors/node";
+import { slmConfigJson } from "@kd/slm";
 import type { Tensor, Variable } from "@kd/tensor-core";
 import type { Llava } from "../llava.ts";
 import { type ModelCard, modelCard } from "../model-card.ts";
@@ -23,7 +24,8 @@ export interface SaveLlava {
  * Writes a folder that Hugging Face's `LlavaForConditionalGeneration` loads, with a model card. It is written aside, a tensor at a time, and
  * renamed, so that it is there whole or not at all.
  *
- * @throws KdError `KD_CONFIG` when the folder exists or a file's name leads out of it; `KD_WEIGHTS` for numbers that F16 cannot hold.
+ * @throws KdError `KD_CONFIG` when the folder exists, the model has an adapter, or a file's name leads out of it; `KD_WEIGHTS` for numbers that
+ * F16 cannot hold.
  */
 export async function saveLlava(
   model: Llava,
@@ -35,6 +37,7 @@ export async function saveLlava(
   for (const name of Object.keys(files))
     if (name !== basename(name) || name.startsWith(".") || /[\\:]/.test(name))
       throw new KdError("KD_CONFIG", `saveLlava: expected a plain file name, got "${name}"`);
+  const config = configOf(model, dtype);
   const aside = `${folder}.partial`;
   await rm(aside, { recursive: true, force: true });
   try {
@@ -43,7 +46,7 @@ export async function saveLlava(
       ([name, value]) => [name, { dtype, shape: value.shape, data: () => valuesOf(name, value, dtype) }] as const,
     );
     await writeWeights(aside, tensors, { maxShardSize });
-    await writeFile(join(aside, "config.json"), `${JSON.stringify(configOf(model, dtype), null, 2)}\n`);
+    await writeFile(join(aside, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
     for (const [name, contents] of Object.entries({ "README.md": modelCard(model.config, card), ...files }))
       await writeFile(join(aside, name), contents);
     await rename(aside, folder);
@@ -73,7 +76,7 @@ function configOf({ config }: Llava, dtype: keyof typeof TORCH): object {
     image_seq_length: visualTokens(config),
     projector_hidden_act: "gelu",
     tie_word_embeddings: text_config.tie_word_embeddings,
-    text_config: { architectures: ["Qwen2ForCausalLM"], model_type: "qwen2", hidden_act: "silu", ...text_config },
+    text_config: slmConfigJson(text_config),
     vision_config: {
       ...vision_config,
       ...(vision_config.model_type === "siglip_vision_model" ? { vision_use_head: false } : {}),
