@@ -1,0 +1,53 @@
+import { KdError } from "@kd/contract";
+import { type StoredTensor, toFloat32, toHalf } from "@kd/safetensors";
+import type { LazyBytes } from "./wire.ts";
+
+/** The parameters of a checkpoint under Hugging Face's older names. */
+export interface Weights {
+  has(name: string): boolean;
+  shape(name: string): readonly number[];
+  /** Its numbers in the bytes of a float32 or float16 array, a matrix `[out, in]` turned to `[in, out]` on request. */
+  bytes(name: string, options: { readonly half: boolean; readonly transposed: boolean }): LazyBytes;
+}
+
+/** Parameters from what a checkpoint stores. Every name asked for must be there. */
+export function weightsOf(tensors: ReadonlyMap<string, StoredTensor>): Weights {
+  const get = (name: string) => tensors.get(name) as StoredTensor;
+  return {
+    has: (name) => tensors.has(name),
+    shape: (name) => get(name).shape,
+    bytes(name, { half, transposed }) {
+      const { shape } = get(name);
+      const read = async () => {
+        const numbers = half ? halves(get(name), name) : toFloat32(get(name));
+        return bytesOf(transposed ? transpose(numbers, shape as [number, number]) : numbers);
+      };
+      return { byteLength: shape.reduce((product, size) => product * size, half ? 2 : 4), read };
+    },
+  };
+}
+
+function halves(tensor: StoredTensor, name: string): Uint16Array {
+  const words = toHalf(tensor, "F16");
+  if (words.some((word) => (word & 0x7c00) === 0x7c00))
+    throw new KdError(
+      "KD_WEIGHTS",
+      `tensor "${name}": expected numbers within ±65504, which float16 can hold, got a greater one; export it as fp32`,
+    );
+  return words;
+}
+
+/** Rows to columns, in squares that stay in the processor's cache. */
+function transpose<T extends Float32Array | Uint16Array>(source: T, [rows, columns]: readonly [number, number]): T {
+  const side = 32;
+  const target = new (source.constructor as new (length: number) => T)(source.length);
+  for (let top = 0; top < rows; top += side)
+    for (let left = 0; left < columns; left += side)
+      for (let r = top; r < Math.min(rows, top + side); r++)
+        for (let c = left; c < Math.min(columns, left + side); c++)
+          target[c * rows + r] = source[r * columns + c] as number;
+  return target;
+}
+
+const bytesOf = ({ buffer, byteOffset, byteLength }: Float32Array | Uint16Array): Uint8Array =>
+  new Uint8Array(buffer, byteOffset, byteLength);
