@@ -39,7 +39,7 @@ function embedPatches(g: GraphBuilder, pixels: string, vision: VisionConfig): st
   const patches = g.node("Transpose", [g.node("Reshape", [cut, g.ints([0, width, -1])])], { perm: [0, 2, 1] });
   const positions = g.weight(`${VISION}embeddings.position_embedding.weight`);
   if (!clip) return g.node("Add", [patches, positions]);
-  const images = g.node("Slice", [g.node("Shape", [pixels]), g.ints([0]), g.ints([1])]);
+  const images = g.node("Slice", [g.node("Shape", [pixels]), g.ints([0]), g.ints([1]), g.ints([0])]);
   const classToken = g.node("Expand", [
     g.weight(`${VISION}embeddings.class_embedding`),
     g.node("Concat", [images, g.ints([1, width])], { axis: 0 }),
