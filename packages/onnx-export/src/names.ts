@@ -1,6 +1,6 @@
 import { KdError } from "@kd/contract";
-import type { StoredTensor } from "@kd/safetensors";
 import type { ExportConfig } from "./config.ts";
+import type { Checkpoint } from "./weights.ts";
 
 export const VISION = "vision_tower.vision_model.";
 export const PROJECTOR = "multi_modal_projector.";
@@ -80,37 +80,33 @@ export function parameterShapes(config: ExportConfig): Map<string, readonly numb
 }
 
 /**
- * A checkpoint's tensors by their older names, each of the shape that the configuration expects.
+ * Stored names of the parameters by their older ones, each of the shape that the configuration expects.
  *
  * @throws KdError `KD_WEIGHTS` naming the first tensor that is missing, of another shape, or that belongs to no part.
  */
-export function checkedParameters(
-  config: ExportConfig,
-  stored: ReadonlyMap<string, StoredTensor>,
-  where: string,
-): Map<string, StoredTensor> {
+export function checkedNames(config: ExportConfig, { where, tensors }: Checkpoint): Map<string, string> {
   const shapes = parameterShapes(config);
-  const parameters = new Map<string, StoredTensor>();
-  for (const [given, tensor] of stored) {
-    const name = olderName(given);
+  const names = new Map<string, string>();
+  for (const [stored, tensor] of tensors) {
+    const name = olderName(stored);
     const shape = shapes.get(name);
     if (shape === undefined && UNREAD.test(name)) continue;
     if (shape === undefined)
       throw new KdError(
         "KD_WEIGHTS",
-        `${where}: tensor "${given}" belongs to no part of this configuration; check config.json`,
+        `${where}: tensor "${stored}" belongs to no part of this configuration; check config.json`,
       );
     if (shape.join() !== tensor.shape.join())
       throw new KdError(
         "KD_WEIGHTS",
-        `${where}: "${given}" must be [${shape.join(", ")}], got [${tensor.shape.join(", ")}]; check config.json`,
+        `${where}: "${stored}" must be [${shape.join(", ")}], got [${tensor.shape.join(", ")}]; check config.json`,
       );
-    parameters.set(name, tensor);
+    names.set(name, stored);
   }
-  const missing = [...shapes.keys()].find((name) => !parameters.has(name) && !unused(config, name));
+  const missing = [...shapes.keys()].find((name) => !names.has(name) && !unused(config, name));
   if (missing !== undefined)
     throw new KdError("KD_WEIGHTS", `${where}: tensor "${missing}" is missing; the weights are incomplete`);
-  return parameters;
+  return names;
 }
 
 /** Of a layer of the tower beyond the last one that is read: checkpoints may leave it out. */

@@ -2,7 +2,16 @@ import { KdError } from "@kd/contract";
 import { type StoredTensor, toFloat32, toHalf } from "@kd/safetensors";
 import type { LazyBytes } from "./wire.ts";
 
-/** The parameters of a checkpoint under Hugging Face's older names. */
+/** A checkpoint whose tensors are read when they are asked for. */
+export interface Checkpoint {
+  /** Its path, for errors. */
+  readonly where: string;
+  /** Shapes by stored names. */
+  readonly tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>;
+  read(name: string): Promise<StoredTensor>;
+}
+
+/** The parameters of a model under Hugging Face's older names. */
 export interface Weights {
   has(name: string): boolean;
   shape(name: string): readonly number[];
@@ -10,29 +19,30 @@ export interface Weights {
   bytes(name: string, options: { readonly half: boolean; readonly transposed: boolean }): LazyBytes;
 }
 
-/** Parameters from what a checkpoint stores. Every name asked for must be there. */
-export function weightsOf(tensors: ReadonlyMap<string, StoredTensor>): Weights {
-  const get = (name: string) => tensors.get(name) as StoredTensor;
+/** Parameters from a checkpoint, given the stored name of each. Every name asked for must be there. */
+export function weightsOf(checkpoint: Checkpoint, names: ReadonlyMap<string, string>): Weights {
+  const stored = (name: string) => names.get(name) as string;
+  const shape = (name: string) => checkpoint.tensors.get(stored(name))?.shape ?? [];
   return {
-    has: (name) => tensors.has(name),
-    shape: (name) => get(name).shape,
+    has: (name) => names.has(name),
+    shape,
     bytes(name, { half, transposed }) {
-      const { shape } = get(name);
       const read = async () => {
-        const numbers = half ? halves(get(name), name) : toFloat32(get(name));
-        return bytesOf(transposed ? transpose(numbers, shape as [number, number]) : numbers);
+        const tensor = await checkpoint.read(stored(name));
+        const numbers = half ? halves(tensor, `${checkpoint.where} "${stored(name)}"`) : toFloat32(tensor);
+        return bytesOf(transposed ? transpose(numbers, shape(name) as [number, number]) : numbers);
       };
-      return { byteLength: shape.reduce((product, size) => product * size, half ? 2 : 4), read };
+      return { byteLength: shape(name).reduce((product, size) => product * size, half ? 2 : 4), read };
     },
   };
 }
 
-function halves(tensor: StoredTensor, name: string): Uint16Array {
+function halves(tensor: StoredTensor, where: string): Uint16Array {
   const words = toHalf(tensor, "F16");
   if (words.some((word) => (word & 0x7c00) === 0x7c00))
     throw new KdError(
       "KD_WEIGHTS",
-      `tensor "${name}": expected numbers within ±65504, which float16 can hold, got a greater one; export it as fp32`,
+      `${where}: expected numbers within ±65504, which float16 can hold, got a greater one; export it as fp32`,
     );
   return words;
 }

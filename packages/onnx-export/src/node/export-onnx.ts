@@ -1,14 +1,15 @@
 import { mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { KdError } from "@kd/contract";
+import type { StoredTensor } from "@kd/safetensors";
 import { readWeights } from "@kd/safetensors/node";
 import { parseExportConfig } from "../config.ts";
 import { decoderGraph } from "../decoder-graph.ts";
 import { embedGraph } from "../embed-graph.ts";
 import { configJson, generationJson, preprocessorJson, processorJson, tokenizerJson } from "../folder-files.ts";
-import { checkedParameters } from "../names.ts";
+import { checkedNames } from "../names.ts";
 import { visionGraph } from "../vision-graph.ts";
-import { weightsOf } from "../weights.ts";
+import { type Checkpoint, weightsOf } from "../weights.ts";
 import { readSource } from "./source.ts";
 import { LARGEST_FILE, writeModel } from "./write-model.ts";
 
@@ -64,7 +65,8 @@ export async function exportOnnx(
     "tokenizer_config.json": tokenizerJson(source),
     "generation_config.json": generationJson(source),
   };
-  const weights = weightsOf(checkedParameters(config, await readWeights(folder), folder));
+  const checkpoint = await openCheckpoint(folder);
+  const weights = weightsOf(checkpoint, checkedNames(config, checkpoint));
 
   const aside = `${out}.partial`;
   await rm(aside, { recursive: true, force: true });
@@ -91,4 +93,9 @@ export async function exportOnnx(
     await rm(aside, { recursive: true, force: true });
     throw error;
   }
+}
+
+async function openCheckpoint(folder: string): Promise<Checkpoint> {
+  const tensors = await readWeights(folder);
+  return { where: folder, tensors, read: async (name) => tensors.get(name) as StoredTensor };
 }
