@@ -5,7 +5,8 @@ import { join } from "node:path";
 
 const [modules, parent, name, dtype, picture, question, count] = process.argv.slice(2);
 const require = createRequire(join(modules, "package.json"));
-const { env, AutoModelForImageTextToText, AutoProcessor, RawImage } = require("@huggingface/transformers");
+const LIBRARY = "@huggingface/transformers"; // of that folder, not one of ours
+const { env, AutoModelForImageTextToText, AutoProcessor, RawImage } = require(LIBRARY);
 env.allowRemoteModels = false;
 env.localModelPath = `${parent}/`;
 
@@ -13,11 +14,16 @@ const processor = await AutoProcessor.from_pretrained(name);
 const model = await AutoModelForImageTextToText.from_pretrained(name, dtype === "default" ? {} : { dtype });
 const messages = [{ role: "user", content: question }];
 const prompt = processor.apply_chat_template(messages, { add_generation_prompt: true });
-const inputs = await processor(await RawImage.read(picture), prompt);
+const image = await RawImage.read(picture);
+const inputs = await processor(image, prompt);
 const { logits } = await model(inputs);
-const output = await model.generate({ ...inputs, max_new_tokens: Number(count), do_sample: false });
 const promptIds = Array.from(inputs.input_ids.data, Number);
-const ids = Array.from(output.data, Number).slice(promptIds.length);
+const generate = async (given) => {
+  const output = await model.generate({ ...given, max_new_tokens: Number(count), do_sample: false });
+  return output.tolist().map((row) => row.slice(promptIds.length).map(Number));
+};
+const [ids] = await generate(inputs);
+const twice = await generate(await processor([image, image], [prompt, prompt]));
 const [text] = processor.batch_decode([ids], { skip_special_tokens: true });
-const answer = { prompt, promptIds, ids, text, shape: logits.dims, logits: Array.from(logits.data) };
+const answer = { prompt, promptIds, ids, twice, text, shape: logits.dims, logits: Array.from(logits.data) };
 console.log(`ANSWER ${JSON.stringify(answer)}`);

@@ -20,7 +20,7 @@ const UNREAD =
   /^vision_tower\.vision_model\.(head|post_layernorm)\.|lm_head\.weight$|position_ids$|rotary_emb\.inv_freq$/;
 
 /** Every parameter that the configuration speaks of, with its shape. */
-export function parameterShapes(config: ExportConfig): Map<string, readonly number[]> {
+function parameterShapes(config: ExportConfig): Map<string, readonly number[]> {
   const { vision_config: vision, text_config: text } = config;
   const shapes = new Map<string, readonly number[]>();
   const set = (name: string, ...shape: number[]) => shapes.set(name, shape);

@@ -39,7 +39,9 @@ export function weightsOf(checkpoint: Checkpoint, names: ReadonlyMap<string, str
 
 function halves(tensor: StoredTensor, where: string): Uint16Array {
   const words = toHalf(tensor, "F16");
-  if (words.some((word) => (word & 0x7c00) === 0x7c00))
+  let beyond = false;
+  for (let i = 0; i < words.length; i++) beyond ||= ((words[i] as number) & 0x7c00) === 0x7c00; // not `some`: a call a number
+  if (beyond)
     throw new KdError(
       "KD_WEIGHTS",
       `${where}: expected numbers within ±65504, which float16 can hold, got a greater one; export it as fp32`,

@@ -33,7 +33,7 @@ export function tinyFolder(name: string, folder: string): string {
 
 export const readJson = (folder: string, file: string): Json => JSON.parse(readFileSync(join(folder, file), "utf8"));
 
-export const writeJson = (folder: string, file: string, value: unknown): void =>
+const writeJson = (folder: string, file: string, value: unknown): void =>
   writeFileSync(join(folder, file), JSON.stringify(value));
 
 /** Changes one file of a folder. */
