@@ -1,112 +1,29 @@
 // Exports models to ONNX, asks transformers.js about a picture, and compares logits, ids and text with @kd/mllm's.
 //   npm run test:transformers-js [-- 4.3.1]      fetches each version once, 0.5 GB
 import { execFileSync } from "node:child_process";
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createTokenizer } from "../packages/data/dist/index.js";
-import { createLlava, generate, initLlava, parseLlavaConfig } from "../packages/mllm/dist/index.js";
-import { loadLlava, saveLlava } from "../packages/mllm/dist/node/index.js";
+import { createLlava, generate } from "../packages/mllm/dist/index.js";
+import { loadLlava } from "../packages/mllm/dist/node/index.js";
 import { exportOnnx } from "../packages/onnx-export/dist/node/index.js";
-import { createRng, linear, useBackend } from "../packages/tensor-core/dist/index.js";
+import { linear, useBackend } from "../packages/tensor-core/dist/index.js";
+import { onnxModels } from "./onnx-models.mjs";
 import { orExplain, root, toolsFolder } from "./tools-folder.mjs";
 
 const sharp = createRequire(join(root, "packages/data/package.json"))("sharp");
 const VERSIONS = ["4.3.1", "3.8.1"];
-const QUESTION = "what is in the picture ?";
 const NEW_TOKENS = 12;
 /** Greatest difference of a logit over the greatest one. */
 const LARGEST_ERROR = 1e-5;
 /** Where the two best logits are closer than this, the choice says nothing. */
 const LEAST_MARGIN = 5e-3;
-const CLIP = { mean: [0.48145466, 0.4578275, 0.40821073], std: [0.26862954, 0.26130258, 0.27577711] };
-const SIGLIP = { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] };
-/** As large as the recipe's student, with random weights, and weights in files beside the graphs. */
-const RECIPE = {
-  vision_config: {
-    hidden_size: 64,
-    intermediate_size: 256,
-    num_hidden_layers: 4,
-    num_attention_heads: 4,
-    image_size: 32,
-    patch_size: 8,
-  },
-  text_config: {
-    vocab_size: 830,
-    hidden_size: 64,
-    intermediate_size: 192,
-    num_hidden_layers: 4,
-    num_attention_heads: 4,
-    num_key_value_heads: 2,
-  },
-  image_token_index: 1,
-  vision_feature_select_strategy: "full",
+const MEANS = {
+  SiglipImageProcessor: { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] },
+  CLIPImageProcessor: { mean: [0.48145466, 0.4578275, 0.40821073], std: [0.26862954, 0.26130258, 0.27577711] },
 };
-
-/** Folders to export: the golden ones, which lack tokenizer and processor, and a random one. */
-async function models(work) {
-  const goldens = join(root, "goldens/data/models");
-  const folders = [];
-  for (const name of readdirSync(goldens).filter((entry) => entry.startsWith("llava_") && !entry.includes("clip"))) {
-    cpSync(join(goldens, name), join(work, name), { recursive: true });
-    folders.push(name);
-  }
-  const config = parseLlavaConfig(RECIPE);
-  const params = initLlava(config, createRng(1));
-  await saveLlava(await createLlava({ config, params }), join(work, "random"));
-  folders.push("random");
-  for (const name of folders) addFiles(join(work, name));
-  return folders;
-}
-
-/** A tokenizer of one word an id, and the tower's processor. */
-function addFiles(folder) {
-  const config = JSON.parse(readFileSync(join(folder, "config.json"), "utf8"));
-  const words = Array.from({ length: config.text_config.vocab_size }, (_, id) => `w${id}`);
-  for (const [i, word] of [..."<pad> <eos> user assistant :".split(" "), ...QUESTION.split(" ")].entries())
-    words[i + 20] = word;
-  words[config.image_token_index] = "<image>";
-  const vocab = Object.fromEntries(words.map((word, id) => [word, id]));
-  const flags = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: true };
-  const added_tokens = ["<pad>", "<eos>", "<image>"].map((content) => ({ id: vocab[content], content, ...flags }));
-  added_tokens.sort((a, b) => a.id - b.id);
-  const clip = config.vision_config.model_type === "clip_vision_model";
-  const { image_size: side } = config.vision_config;
-  const files = {
-    "tokenizer.json": {
-      version: "1.0",
-      added_tokens,
-      normalizer: null,
-      pre_tokenizer: { type: "WhitespaceSplit" },
-      post_processor: null,
-      decoder: { type: "WordPiece", prefix: "##", cleanup: false },
-      model: {
-        type: "WordPiece",
-        unk_token: "<pad>",
-        continuing_subword_prefix: "##",
-        max_input_chars_per_word: 100,
-        vocab,
-      },
-    },
-    "tokenizer_config.json": {
-      tokenizer_class: "PreTrainedTokenizerFast",
-      pad_token: "<pad>",
-      eos_token: "<eos>",
-      chat_template:
-        "{% for message in messages %}{{ message['role'] }} : <image> {{ message['content'] }} {% endfor %}{% if add_generation_prompt %}assistant :{% endif %}",
-    },
-    "preprocessor_config.json": clip
-      ? {
-          image_processor_type: "CLIPImageProcessor",
-          size: { shortest_edge: side },
-          crop_size: { height: side, width: side },
-        }
-      : { image_processor_type: "SiglipImageProcessor", size: { height: side, width: side } },
-    "generation_config.json": { eos_token_id: vocab["<eos>"], pad_token_id: vocab["<pad>"] },
-  };
-  for (const [name, value] of Object.entries(files)) writeFileSync(join(folder, name), JSON.stringify(value));
-}
 
 /** With "fp16" matrices are rounded as the export rounds them. */
 async function loadRounded(folder, dtype) {
@@ -117,17 +34,16 @@ async function loadRounded(folder, dtype) {
   return createLlava({ config: model.config, params: new Map(mixed) });
 }
 
-/** What @kd/mllm makes of the same question and picture: ids of the prompt, logits, answer, and the margin of every choice. */
-async function ours(folder, { levels, side, dtype }, prompt) {
+/** What @kd/mllm makes of the same question and picture: ids of the prompt, its logits, the answer, and the margin of every choice. */
+async function ours({ folder, levels, side }, { dtype, prompt }) {
   const model = await loadRounded(folder, dtype);
   const json = (name) => JSON.parse(readFileSync(join(folder, name), "utf8"));
   const tokenizer = createTokenizer(json("tokenizer.json"), json("tokenizer_config.json"));
-  const { mean, std } = json("preprocessor_config.json").image_processor_type.startsWith("CLIP") ? CLIP : SIGLIP;
+  const { mean, std } = MEANS[json("preprocessor_config.json").image_processor_type];
   const pixels = Float32Array.from(levels, (level, i) => (level / 255 - mean[i % 3]) / std[i % 3]);
-  const images = { kind: "pixels", data: pixels, shape: [1, side, side, 3] };
   const { vision_config: vision, image_token_index: image, vision_feature_select_strategy: strategy } = model.config;
-  const clip = json("config.json").vision_config.model_type === "clip_vision_model";
-  const tokens = (vision.image_size / vision.patch_size) ** 2 + (clip ? 1 : 0) - (strategy === "full" ? 0 : 1);
+  const classToken = json("config.json").vision_config.model_type === "clip_vision_model" ? 1 : 0;
+  const tokens = Math.floor(side / vision.patch_size) ** 2 + classToken - (strategy === "full" ? 0 : 1);
   const [before, after] = prompt.split("<image>").map((part) => tokenizer.encode(part));
   const promptIds = [...before, ...Array(tokens).fill(image), ...after];
   const batch = (ids) => ({
@@ -136,23 +52,22 @@ async function ours(folder, { levels, side, dtype }, prompt) {
     attentionMask: new Uint8Array(ids.length).fill(1),
     shape: [1, ids.length],
     imageSpans: [{ sample: 0, start: before.length, length: tokens, image: 0 }],
-    images,
+    images: { kind: "pixels", data: pixels, shape: [1, side, side, 3] },
   });
   const eosTokenIds = [json("generation_config.json").eos_token_id];
   const [ids] = await generate(model, batch(promptIds), { maxNewTokens: NEW_TOKENS, eosTokenIds });
-  const { hidden } = model.forward(batch([...promptIds, ...ids]));
-  const logits = linear(hidden, model.head);
-  const [, , width] = logits.shape;
+  const logits = linear(model.forward(batch([...promptIds, ...ids])).hidden, model.head);
+  const width = logits.shape[2];
   const values = await logits.data();
-  const row = (at) => values.subarray(at * width, (at + 1) * width);
-  const margins = ids.map((_, i) => {
-    const [best, next] = [...row(promptIds.length + i - 1)].sort((a, b) => b - a);
+  const margins = Array.from({ length: ids.length + 1 }, (_, i) => {
+    const at = (promptIds.length + i - 1) * width;
+    const [best, next] = [...values.subarray(at, at + width)].sort((a, b) => b - a);
     return best - next;
   });
   return { promptIds, ids, text: tokenizer.decode(ids), margins, logits: values.subarray(0, promptIds.length * width) };
 }
 
-function differences(mine, theirs) {
+function compare(mine, theirs, eos) {
   const problems = [];
   const say = (what, expected, got) => problems.push(`${what}: expected ${expected}, got ${got}`);
   if (mine.promptIds.join() !== theirs.promptIds.join()) say("ids of the prompt", mine.promptIds, theirs.promptIds);
@@ -163,10 +78,18 @@ function differences(mine, theirs) {
   for (const row of theirs.twice) if (row.join() !== theirs.ids.join()) say("ids in a batch of two", theirs.ids, row);
   const unsure = mine.margins.findIndex((margin) => margin < LEAST_MARGIN);
   const sure = unsure < 0 ? NEW_TOKENS : unsure;
-  const theirIds = theirs.ids.slice(0, mine.ids.length);
-  if (mine.ids.slice(0, sure).join() !== theirIds.slice(0, sure).join()) say("ids", mine.ids, theirs.ids);
-  if (sure >= mine.ids.length && mine.text.trim() !== theirs.text.trim()) say("text", mine.text, theirs.text);
+  const answered = theirs.ids.filter((id) => id !== eos);
+  if (mine.ids.slice(0, sure).join() !== answered.slice(0, sure).join()) say("ids", mine.ids, theirs.ids);
+  if (unsure < 0 && mine.text.trim() !== theirs.text.trim()) say("text", mine.text, theirs.text);
   return { problems, error, sure: Math.min(sure, mine.ids.length) };
+}
+
+/** Asks in another process, as each version brings its ONNX Runtime. */
+function ask(version, args) {
+  const folder = toolsFolder(`transformers-js-${version}`, [`@huggingface/transformers@${version}`]);
+  const command = [join(root, "scripts/ask-transformers-js.mjs"), folder, ...args, String(NEW_TOKENS)];
+  const printed = execFileSync(process.execPath, command, { encoding: "utf8", maxBuffer: 2 ** 28 });
+  return JSON.parse(/^ANSWER (.*)$/m.exec(printed)[1]);
 }
 
 async function check(versions) {
@@ -174,31 +97,21 @@ async function check(versions) {
   await useBackend({ engine: "wasm", blas: false });
   let failures = 0;
   try {
-    for (const name of await models(work)) {
-      const source = join(work, name);
-      const side = JSON.parse(readFileSync(join(source, "config.json"), "utf8")).vision_config.image_size;
-      const levels = Uint8Array.from(
-        { length: side * side * 3 },
-        (_, i) => (i * 37 + (i % 3) * 90 + (i >> 4) * 11) % 256,
-      );
-      const picture = `${source}.png`;
+    for (const model of await onnxModels(work)) {
+      const { name, folder, side, levels, question, largestFile } = model;
+      const picture = join(work, `${name}.png`);
       await sharp(levels, { raw: { width: side, height: side, channels: 3 } })
         .png()
         .toFile(picture);
+      const { eos_token_id: eos } = JSON.parse(readFileSync(join(folder, "generation_config.json"), "utf8"));
       for (const dtype of ["fp32", "fp16"]) {
         const out = `${name}-${dtype}`;
-        await exportOnnx(source, join(work, out), { dtype, ...(name === "random" ? { largestFile: 200_000 } : {}) });
+        await exportOnnx(folder, join(work, out), { dtype, ...(largestFile && { largestFile }) });
+        const said = name === "llava_new_names" ? "default" : dtype; // the folder names its type, too
         for (const version of versions) {
-          const folder = toolsFolder(`transformers-js-${version}`, [`@huggingface/transformers@${version}`]);
-          const asker = join(root, "scripts/ask-transformers-js.mjs");
-          const said = name === "llava_new_names" ? "default" : dtype; // the folder names its type, too
-          const asked = [asker, folder, work, out, said, picture, QUESTION, String(NEW_TOKENS)];
-          const printed = execFileSync(process.execPath, asked, { encoding: "utf8", maxBuffer: 2 ** 28 });
-          const theirs = JSON.parse(/^ANSWER (.*)$/m.exec(printed)[1]);
-          const { problems, error, sure } = differences(
-            await ours(source, { levels, side, dtype }, theirs.prompt),
-            theirs,
-          );
+          const theirs = ask(version, [work, out, said, picture, question]);
+          const mine = await ours(model, { dtype, prompt: theirs.prompt });
+          const { problems, error, sure } = compare(mine, theirs, eos);
           failures += problems.length;
           console.log(
             `${problems.length === 0 ? "same" : "DIFFERS"}: ${name} ${dtype}, transformers.js ${version}: logits ${theirs.shape.join("×")} within ${error.toExponential(1)} of the greatest, ${sure} ids: "${theirs.text}"`,
