@@ -18,7 +18,7 @@ const SPECIAL = { single_word: false, lstrip: false, rstrip: false, normalized: 
 export async function onnxModels(work) {
   const goldens = join(root, "goldens/data/models");
   const models = [];
-  for (const name of readdirSync(goldens).filter((entry) => entry.startsWith("llava_") && !entry.includes("clip"))) {
+  for (const name of readdirSync(goldens).filter((entry) => entry.startsWith("llava_"))) {
     const folder = join(work, name);
     cpSync(join(goldens, name), folder, { recursive: true });
     const side = addFiles(folder);

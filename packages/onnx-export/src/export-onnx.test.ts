@@ -46,7 +46,7 @@ describe.each(["llava_full", "llava_default", "llava_clip_llama"])("%s", (name) 
     "%s: three sound graphs, and the files that transformers.js reads",
     async (dtype) => {
       const { source, out } = fresh(name);
-      const written = await exportOnnx(source, out, { dtype });
+      const written = await exportOnnx(source, `${out}/`, { dtype });
       const suffix = dtype === "fp16" ? "_fp16" : "";
       for (const part of PARTS) checkStructure(readOnnx(join(out, "onnx", `${part}${suffix}.onnx`)));
       expect(readdirSync(join(out, "onnx")).sort()).toEqual(PARTS.map((part) => `${part}${suffix}.onnx`).sort());

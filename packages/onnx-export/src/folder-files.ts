@@ -17,6 +17,8 @@ export interface Source {
   readonly generation: Json | undefined;
   /** A chat template from a file of its own. */
   readonly template: string | undefined;
+  /** Its README.md. */
+  readonly card: string | undefined;
 }
 
 /** `config.json`: what was there, with the sizes that transformers.js reads and doesn't assume, and how the files are stored. */

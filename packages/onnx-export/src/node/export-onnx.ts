@@ -1,8 +1,9 @@
 import { mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { KdError } from "@kd/contract";
 import type { StoredTensor } from "@kd/safetensors";
 import { readWeights } from "@kd/safetensors/node";
+import { onnxCard } from "../card.ts";
 import { parseExportConfig } from "../config.ts";
 import { decoderGraph } from "../decoder-graph.ts";
 import { embedGraph } from "../embed-graph.ts";
@@ -54,21 +55,24 @@ export async function exportOnnx(
 ): Promise<ExportedFile[]> {
   if (!DTYPES.includes(dtype))
     throw new KdError("KD_CONFIG", `exportOnnx: dtype must be one of ${DTYPES.join(", ")}, got "${dtype}"`);
-  if ((await stat(out).catch(() => undefined)) !== undefined)
+  const target = resolve(out); // without a slash at its end
+  if ((await stat(target).catch(() => undefined)) !== undefined)
     throw new KdError("KD_CONFIG", `exportOnnx: ${out} exists; remove it or choose another folder`);
   const source = await readSource(folder);
   const config = parseExportConfig(source.config, join(folder, "config.json"));
-  const small: Record<string, object> = {
-    "preprocessor_config.json": preprocessorJson(source, config),
-    "processor_config.json": processorJson(source, config),
-    "tokenizer.json": source.tokenizer,
-    "tokenizer_config.json": tokenizerJson(source),
-    "generation_config.json": generationJson(source),
+  const json = (value: object) => `${JSON.stringify(value, null, 2)}\n`;
+  const small: Record<string, string> = {
+    "README.md": onnxCard(source.card, dtype),
+    "preprocessor_config.json": json(preprocessorJson(source, config)),
+    "processor_config.json": json(processorJson(source, config)),
+    "tokenizer.json": json(source.tokenizer),
+    "tokenizer_config.json": json(tokenizerJson(source)),
+    "generation_config.json": json(generationJson(source)),
   };
   const checkpoint = await openCheckpoint(folder);
   const weights = weightsOf(checkpoint, checkedNames(config, checkpoint));
 
-  const aside = `${out}.partial`;
+  const aside = `${target}.partial`;
   await rm(aside, { recursive: true, force: true });
   try {
     await mkdir(join(aside, "onnx"), { recursive: true });
@@ -81,13 +85,12 @@ export async function exportOnnx(
       files.push(...written.map(({ path, bytes }) => ({ name: `onnx/${basename(path)}`, bytes })));
       if (written.length > 1) external[file] = written.length - 1;
     }
-    small["config.json"] = configJson(source, config, { dtype, external });
-    for (const [name, value] of Object.entries(small)) {
-      const text = `${JSON.stringify(value, null, 2)}\n`;
+    small["config.json"] = json(configJson(source, config, { dtype, external }));
+    for (const [name, text] of Object.entries(small)) {
       await writeFile(join(aside, name), text);
       files.push({ name, bytes: Buffer.byteLength(text) });
     }
-    await rename(aside, out);
+    await rename(aside, target);
     return files;
   } catch (error) {
     await rm(aside, { recursive: true, force: true });

@@ -41,6 +41,7 @@ export async function readSource(folder: string): Promise<Source> {
     processor,
     generation: await optional("generation_config.json"),
     template: typeof template === "string" ? template : undefined,
+    card: await readText(join(folder, "README.md")),
   };
 }
 
