@@ -121,16 +121,11 @@ it("weights go to files beside a model that is too large for one, at pages, and 
 
 it("a chat template in a file of its own goes where transformers.js looks", async () => {
   const { source, out } = fresh("llava_full");
-  editJson(source, "config.json", (config) => {
-    const { image_token_index, ...rest } = config;
-    return { ...rest, image_token_id: image_token_index };
-  });
   const { writeFileSync } = await import("node:fs");
   writeFileSync(join(source, "chat_template.jinja"), "{{ messages }}");
   rmSync(join(source, "generation_config.json"));
   await exportOnnx(source, out);
   expect(readJson(out, "tokenizer_config.json").chat_template).toBe("{{ messages }}");
-  expect(readJson(out, "config.json").image_token_index).toBe(93);
   expect(readJson(out, "generation_config.json")).toEqual({ bos_token_id: 1, eos_token_id: 1 });
 });
 
@@ -186,7 +181,7 @@ describe("what cannot be exported is named, and nothing is written", () => {
       "an image token without a row",
       edit("config.json", { image_token_index: 97 }),
       "KD_CONFIG",
-      /below vocab_size 97.* got 97/,
+      /image_token_index must be a row of the embedding/,
     ],
     ["the placeholder of LLaVA", edit("config.json", { image_token_index: -200 }), "KD_CONFIG", /image_token_index/],
     [
@@ -215,8 +210,18 @@ describe("what cannot be exported is named, and nothing is written", () => {
       /image_processor_type/,
     ],
     ["another decoder", text({ model_type: "phi" }), "KD_CONFIG", /text_config\.model_type/],
-    ["another scaling", text({ rope_scaling: { rope_type: "yarn", factor: 2 } }), "KD_CONFIG", /"linear" or "llama3"/],
-    ["windows", text({ use_sliding_window: true }), "KD_CONFIG", /windows are not exported/],
+    [
+      "another scaling",
+      text({ rope_scaling: { rope_type: "yarn", factor: 2 } }),
+      "KD_CONFIG",
+      /linear or llama3, got "yarn"/,
+    ],
+    [
+      "windows",
+      text({ use_sliding_window: true, sliding_window: 8, layer_types: ["sliding_attention", "full_attention"] }),
+      "KD_CONFIG",
+      /window/,
+    ],
     ["a layer too far", edit("config.json", { vision_feature_layer: -5 }), "KD_CONFIG", /from -4 to 3, got -5/],
     [
       "a missing tensor",

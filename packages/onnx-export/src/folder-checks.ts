@@ -1,6 +1,6 @@
 import { KdError } from "@kd/contract";
+import type { LlavaConfig } from "@kd/mllm";
 import { z } from "zod";
-import type { ExportConfig } from "./config.ts";
 import type { Json, Source } from "./folder-files.ts";
 
 const id = z.int().nonnegative();
@@ -16,7 +16,7 @@ const tokenizerSchema = z.object({
  */
 export function imageTokenOf(
   { folder, tokenizer }: Source,
-  { image_token_index: image, text_config }: ExportConfig,
+  { image_token_index: image, text_config }: LlavaConfig,
 ): string {
   const where = `${folder}/tokenizer.json`;
   const { success, data, error } = tokenizerSchema.safeParse(tokenizer);
@@ -79,7 +79,7 @@ const MEANS = {
  *
  * @throws KdError `KD_CONFIG` for another class, or when its pictures are not of the tower's size.
  */
-export function preprocessorOf({ folder, preprocessor }: Source, { vision_config: vision }: ExportConfig): Json {
+export function preprocessorOf({ folder, preprocessor }: Source, { vision_config: vision }: LlavaConfig): Json {
   const where = `${folder}/preprocessor_config.json`;
   const given = preprocessor.image_processor_type ?? preprocessor.feature_extractor_type;
   const type =
