@@ -1,7 +1,8 @@
 import { KdError } from "@kd/contract";
 import { type LlavaConfig, llavaShapes } from "@kd/mllm";
+import type { Part } from "@kd/mllm/node";
 import { featureLayers } from "./feature-layers.ts";
-import type { CheckpointPart, Place } from "./weights.ts";
+import type { StoredAt } from "./weights.ts";
 
 export const VISION = "vision_tower.vision_model.";
 export const PROJECTOR = "multi_modal_projector.";
@@ -18,9 +19,9 @@ const UNREAD =
  *
  * @throws KdError `KD_WEIGHTS` naming the first tensor that is missing, of another shape or of whole numbers, or that belongs to no part.
  */
-export function placesOf(config: LlavaConfig, parts: readonly CheckpointPart[]): Map<string, Place> {
+export function placesOf(config: LlavaConfig, parts: readonly Part[]): Map<string, StoredAt> {
   const shapes = llavaShapes(config);
-  const places = new Map<string, Place>();
+  const places = new Map<string, StoredAt>();
   for (const { weights, rename } of parts)
     for (const [stored, { shape, dtype }] of weights.tensors) {
       const name = rename(stored);

@@ -3,14 +3,8 @@ import { type StoredTensor, toFloat32, toHalf } from "@kd/safetensors";
 import type { Weights as StoredWeights } from "@kd/safetensors/node";
 import type { LazyBytes } from "./wire.ts";
 
-/** One checkpoint of a folder, its tensors not read yet, and what its names are in memory. */
-export interface CheckpointPart {
-  readonly weights: StoredWeights;
-  readonly rename: (stored: string) => string;
-}
-
 /** Where a parameter is stored. */
-export interface Place {
+export interface StoredAt {
   readonly weights: StoredWeights;
   readonly stored: string;
   readonly shape: readonly number[];
@@ -25,14 +19,14 @@ export interface Weights {
 }
 
 /** Parameters from their places. Every name asked for must be there. */
-export function weightsOf(places: ReadonlyMap<string, Place>): Weights {
+export function weightsOf(places: ReadonlyMap<string, StoredAt>): Weights {
   const shape = (name: string) => places.get(name)?.shape ?? [];
   return {
     has: (name) => places.has(name),
     shape,
     bytes(name, { half, transposed }) {
       const read = async () => {
-        const tensor = await readTensor(places.get(name) as Place);
+        const tensor = await readTensor(places.get(name) as StoredAt);
         const numbers = half ? halves(tensor, name) : toFloat32(tensor);
         return bytesOf(transposed ? transpose(numbers, shape(name) as [number, number]) : numbers);
       };
@@ -41,7 +35,7 @@ export function weightsOf(places: ReadonlyMap<string, Place>): Weights {
   };
 }
 
-async function readTensor({ weights, stored }: Place): Promise<StoredTensor> {
+async function readTensor({ weights, stored }: StoredAt): Promise<StoredTensor> {
   for await (const [, tensor] of weights.stream([stored])) return tensor;
   throw new KdError("KD_WEIGHTS", `${weights.path}: tensor "${stored}" is missing`);
 }
