@@ -119,6 +119,21 @@ it("weights go to files beside a model that is too large for one, at pages, and 
   }
 });
 
+it("the processor's older names and nulls are its defaults, written down", async () => {
+  const { source, out } = fresh("llava_clip_llama");
+  const crop = { size: 16, crop_size: 16, do_center_crop: null, image_mean: null, do_pad: false };
+  editJson(source, "preprocessor_config.json", () => ({ image_processor_type: "LlavaImageProcessorFast", ...crop }));
+  await exportOnnx(source, out);
+  expect(readJson(out, "preprocessor_config.json")).toMatchObject({
+    image_processor_type: "CLIPImageProcessor",
+    size: { shortest_edge: 16 },
+    crop_size: { height: 16, width: 16 },
+    do_center_crop: true,
+    image_mean: [0.48145466, 0.4578275, 0.40821073],
+    resample: 3,
+  });
+});
+
 it("a chat template in a file of its own goes where transformers.js looks", async () => {
   const { source, out } = fresh("llava_full");
   const { writeFileSync } = await import("node:fs");
@@ -209,6 +224,7 @@ describe("what cannot be exported is named, and nothing is written", () => {
       "KD_CONFIG",
       /image_processor_type/,
     ],
+    ["padded pictures", edit("preprocessor_config.json", { do_pad: true }), "KD_CONFIG", /do_pad/],
     ["another decoder", text({ model_type: "phi" }), "KD_CONFIG", /text_config\.model_type/],
     [
       "another scaling",
