@@ -1,0 +1,97 @@
+import { Command, InvalidArgumentError, Option } from "commander";
+import { type EngineFlags, engineName, startEngine, wholeNumber, withEngine } from "../engine.ts";
+import { listenForInterrupt } from "../interrupt.ts";
+import { note, rows, say, sayJson } from "../terminal.ts";
+import { parseSetting, readConfig } from "../train/read-config.ts";
+import { openRunFolder, type RunResult, trainRun } from "../train/run.ts";
+
+const positive = (value: string): number => {
+  if (!(Number(value) > 0)) throw new InvalidArgumentError("Expected a number above 0.");
+  return Number(value);
+};
+const named = (value: string): string[] => value.split(",").map((name) => name.trim());
+
+/** Options that say what a key of the configuration says, over the file. */
+const KEYS: readonly (readonly [flags: string, text: string, parse?: (value: string) => unknown])[] = [
+  ["--output-dir <dir>", "folder of the run"],
+  ["--teacher <dir>", "the large model"],
+  ["--student <dir>", "the small model"],
+  ["--stages <names>", "of pt, dpt, sft, dft, in this order, separated by commas", named],
+  ["--data-path <file>", "LLaVA's JSON, for every stage"],
+  ["--image-folder <dir>", "where its pictures are"],
+  ["--epochs <n>", "passes over the data", wholeNumber],
+  ["--max-steps <n>", "steps of every stage, instead of passes", wholeNumber],
+  ["--batch-size <n>", "records a step", wholeNumber],
+  ["--micro-batch-size <n>", "records at a time: memory, not results", wholeNumber],
+  ["--learning-rate <x>", "its peak, of every stage", positive],
+  ["--seed <n>", "of the new projector and the order of records", Number],
+  ["--save-steps <n>", "steps between two checkpoints", wholeNumber],
+];
+
+interface Flags extends EngineFlags {
+  readonly set?: Readonly<Record<string, unknown>>;
+  readonly resume?: boolean;
+  readonly overwrite?: boolean;
+  readonly json?: boolean;
+  readonly [key: string]: unknown;
+}
+
+/** `kd train CONFIG`: stages of LLaVA-KD on the user's own data and models. */
+export function trainCommand(): Command {
+  const command = new Command("train")
+    .description("distil a student from a teacher on your own pictures and conversations: any stages in order")
+    .argument("<config>", "JSON or YAML; its paths start at the file");
+  for (const [flags, text, parse] of KEYS)
+    command.addOption(parse ? new Option(flags, text).argParser(parse) : new Option(flags, text));
+  return withEngine(command)
+    .option(
+      "--set <key=value>",
+      "any other key, also of one stage: dft.learning_rate=1e-5; again for more",
+      parseSetting,
+    )
+    .option("--resume", "go on with the run in the output folder")
+    .option("--overwrite", "remove what is in the output folder and start again")
+    .option("--json", "the result as one JSON object: output_dir, student, stages")
+    .addHelpText(
+      "after",
+      `
+The configuration is printed to stderr, whole, and saved as config.json in the run's folder; command line over file over defaults.
+Ctrl-C saves and ends with 130; a second one quits at once.
+
+Examples:
+  kd train train.json
+  kd train train.json --stages pt,sft,sft --output-dir runs/control
+  kd train train.json --max-steps 100 --set dft.learning_rate=1e-5 --set gamma=1
+  kd train train.json --resume`,
+    )
+    .action(async (path: string, flags: Flags) => {
+      listenForInterrupt();
+      const config = await readConfig(path, { ...keysOf(flags), ...flags.set });
+      note(JSON.stringify(config, null, 2));
+      const { resume = false, overwrite = false } = flags;
+      await openRunFolder(config, { resume, overwrite, command: `kd ${process.argv.slice(2).join(" ")}` });
+      note(`engine ${engineName(await startEngine(flags))}`);
+      const result = await trainRun(config);
+      if (flags.json) sayJson(result);
+      else say(describe(result));
+    });
+}
+
+/** `--data-path` is `dataPath` to commander and `data_path` to the configuration. */
+function keysOf(flags: Flags): Record<string, unknown> {
+  const keys = KEYS.map(([option]) => new Option(option).attributeName());
+  const given = keys.filter((key) => flags[key] !== undefined);
+  return Object.fromEntries(given.map((key) => [key.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`), flags[key]]));
+}
+
+const describe = ({ student, stages }: RunResult): string =>
+  rows([
+    ...stages.map(
+      ({ stage, records, steps, loss }) =>
+        [
+          stage,
+          `${steps} steps of ${records} records${loss === undefined ? "" : `, loss ${loss.toFixed(4)}`}`,
+        ] as const,
+    ),
+    ["student", student],
+  ]);

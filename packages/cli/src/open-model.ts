@@ -1,0 +1,55 @@
+import { join } from "node:path";
+import { KdError } from "@kd/contract";
+import type { Llava, LlavaConfig } from "@kd/mllm";
+import { parseLlavaConfig } from "@kd/mllm";
+import { loadLlava } from "@kd/mllm/node";
+import type { Qwen2Config } from "@kd/slm";
+import type { HalfFormat, Params } from "@kd/tensor-core";
+import { type ImageProcessor, openImageProcessor } from "./image-processor.ts";
+import { readJson } from "./json-file.ts";
+import { readLanguageModel } from "./language-model.ts";
+import { readTextFiles, type TextFiles, tokensById } from "./text-files.ts";
+
+/** A model folder, opened. */
+export interface OpenModel {
+  readonly folder: string;
+  readonly text: TextFiles;
+  readonly config: Qwen2Config;
+  readonly params: Params;
+  /** Absent for a language model alone. */
+  readonly vision?: { readonly model: Llava; readonly processor: ImageProcessor };
+}
+
+/** A LLaVA folder, or a language model's. Throws `KD_CONFIG`, `KD_WEIGHTS`, `KD_SAFETENSORS` or `KD_DATA` with the file's name. */
+export async function openModel(folder: string): Promise<OpenModel> {
+  const raw = await readJson(join(folder, "config.json"));
+  const text = await readTextFiles(folder);
+  if (raw.vision_config === undefined) return { folder, text, ...(await readLanguageModel(folder)) };
+  const vision = await openLlava(folder);
+  checkTokenizer(text, vision.model.config.text_config, folder);
+  return { folder, text, config: vision.model.config.text_config, params: vision.model.params, vision };
+}
+
+/** The model of a LLaVA folder with its processor; `keep` as `loadLlava`. */
+export async function openLlava(
+  folder: string,
+  { keep = "float32" }: { readonly keep?: "float32" | HalfFormat } = {},
+): Promise<{ readonly model: Llava; readonly processor: ImageProcessor }> {
+  const processor = await openImageProcessor(folder, await readLlavaConfig(folder));
+  return { model: await loadLlava(folder, { processor: processor.name, keep }), processor };
+}
+
+export async function readLlavaConfig(folder: string): Promise<LlavaConfig> {
+  const path = join(folder, "config.json");
+  return parseLlavaConfig(await readJson(path), path);
+}
+
+/** A tokenizer with more ids than the embedding has rows is another model's. */
+function checkTokenizer({ tokenizerJson }: TextFiles, { vocab_size: rows }: Qwen2Config, folder: string): void {
+  const largest = [...tokensById(tokenizerJson).keys()].reduce((a, b) => Math.max(a, b), -1);
+  if (largest >= rows)
+    throw new KdError(
+      "KD_CONFIG",
+      `${join(folder, "tokenizer.json")}: expected ids below ${rows}, the rows of the embedding, got ${largest}; use this model's own tokenizer`,
+    );
+}

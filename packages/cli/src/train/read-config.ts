@@ -1,0 +1,58 @@
+import { readFile } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { KdError } from "@kd/contract";
+import { parse as parseYaml } from "yaml";
+import { parseJson } from "../json-file.ts";
+import { isObject, PATH_KEYS, type RunConfig, resolveConfig } from "./config.ts";
+
+type Values = Readonly<Record<string, unknown>>;
+
+/** A run's configuration from a JSON or YAML file, whose paths start at the file, and the command line, whose paths start here. */
+export async function readConfig(path: string, flags: Values): Promise<RunConfig> {
+  const text = await readFile(path, "utf8").catch((cause: NodeJS.ErrnoException) => {
+    throw new KdError(
+      "KD_CONFIG",
+      `${path}: expected a configuration, could not read it (${cause.code}); check the path`,
+      { cause },
+    );
+  });
+  const raw = /\.ya?ml$/i.test(path) ? readYaml(text, path) : parseJson(text, path);
+  if (!isObject(raw))
+    throw new KdError("KD_CONFIG", `${path}: expected an object, got ${text.slice(0, 40)}; see kd train --help`);
+  return resolveConfig(withPaths(raw, dirname(resolve(path))), withPaths(flags, process.cwd()), path);
+}
+
+function readYaml(text: string, path: string): unknown {
+  try {
+    return parseYaml(text);
+  } catch (cause) {
+    throw new KdError("KD_CONFIG", `${path}: expected YAML, ${(cause as Error).message}; correct the file`, { cause });
+  }
+}
+
+/** Paths made absolute, at any depth. */
+function withPaths(values: Values, folder: string): Values {
+  return Object.fromEntries(
+    Object.entries(values).map(([key, value]) => {
+      if (isObject(value)) return [key, withPaths(value, folder)];
+      return [key, PATH_KEYS.includes(key) && typeof value === "string" ? resolve(folder, value) : value];
+    }),
+  );
+}
+
+/** `dft.learning_rate=1e-5` as `{ dft: { learning_rate: 1e-5 } }`; a value that is no JSON is a text. */
+export function parseSetting(text: string, before: Values = {}): Values {
+  const at = text.indexOf("=");
+  const keys = text.slice(0, at).split(".");
+  if (at < 1 || keys.some((key) => key === ""))
+    throw new KdError("KD_CONFIG", `--set: expected key=value, got "${text}"`);
+  let value: unknown = text.slice(at + 1);
+  try {
+    value = JSON.parse(value as string);
+  } catch {} // a text
+  const [first, second] = keys as [string, string | undefined];
+  return {
+    ...before,
+    [first]: second === undefined ? value : { ...(before[first] as object | undefined), [second]: value },
+  };
+}
