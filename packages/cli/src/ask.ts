@@ -46,7 +46,7 @@ export async function ask(
     onText(text.slice(shown.length));
     shown = text;
   }
-  const text = tokenizer.decode(ids);
+  const text = ids.length === 0 ? "" : tokenizer.decode(ids);
   onText(text.slice(shown.length));
   const seconds = (performance.now() - first) / 1000;
   const stopped = ids.length < question.maxNewTokens;

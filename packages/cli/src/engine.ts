@@ -1,4 +1,4 @@
-import { type BackendDescription, type BackendOptions, useBackend } from "@kd/tensor-core";
+import type { BackendDescription, BackendOptions } from "@kd/tensor-core";
 import { type Command, InvalidArgumentError, Option } from "commander";
 
 /** What `--engine`, `--blas` and `--threads` give. */
@@ -23,8 +23,9 @@ export function withEngine(command: Command): Command {
     );
 }
 
-/** Starts what the options say. */
-export function startEngine({ engine, blas, threads }: EngineFlags): Promise<BackendDescription> {
+/** Starts what the options say. The engines are loaded here, not at start: `kd --help` needs none of them. */
+export async function startEngine({ engine, blas, threads }: EngineFlags): Promise<BackendDescription> {
+  const { useBackend } = await import("@kd/tensor-core");
   return useBackend({
     engine,
     ...(blas === undefined ? {} : { blas: blas === "none" ? (false as const) : blas }),

@@ -1,9 +1,7 @@
 import { createInterface } from "node:readline/promises";
 import { Command } from "commander";
-import { ask } from "../ask.ts";
 import { type EngineFlags, startEngine, wholeNumber, withEngine } from "../engine.ts";
-import { openModel } from "../open-model.ts";
-import { type Message, promptText, type TemplateName } from "../prompt.ts";
+import type { Message, TemplateName } from "../prompt.ts";
 import { note, paint, sayJson } from "../terminal.ts";
 import { templateOption } from "./generate.ts";
 
@@ -33,6 +31,7 @@ Examples:
     )
     .action(async (folder: string, image: string | undefined, flags: Flags) => {
       await startEngine(flags);
+      const { ask, openModel, promptText } = await import("../talk.ts");
       const model = await openModel(folder);
       const { template, maxNewTokens, json } = flags;
       const { cyan } = paint(process.stderr);
@@ -41,6 +40,7 @@ Examples:
       let shown = image === undefined ? [] : [image]; // goes with the next turn
       const terminal = process.stdin.isTTY === true;
       const lines = createInterface({ input: process.stdin, output: process.stderr, terminal, prompt: cyan("> ") });
+      lines.on("SIGINT", () => lines.close());
       if (terminal) lines.prompt();
       for await (const line of lines) {
         const [word, ...rest] = line.trim().split(/\s+/);

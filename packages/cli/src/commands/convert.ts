@@ -1,9 +1,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { saveLlava } from "@kd/mllm/node";
 import { Command, Option } from "commander";
 import { type EngineFlags, startEngine, withEngine } from "../engine.ts";
-import { openLlava } from "../open-model.ts";
 import { note, say, sayJson } from "../terminal.ts";
 
 interface Flags extends EngineFlags {
@@ -28,6 +26,8 @@ export function convertCommand(): Command {
     .action(async (folder: string, flags: Flags) => {
       const { out, dtype, json } = flags;
       await startEngine(flags);
+      const { openLlava } = await import("../open-model.ts");
+      const { saveLlava } = await import("@kd/mllm/node");
       const { model } = await openLlava(folder);
       const names = (await readdir(folder)).filter((name) => TEXT_FILES.test(name));
       const files = Object.fromEntries(

@@ -1,5 +1,5 @@
 import { KdError } from "@kd/contract";
-import { type BackendDescription, matMul, tensor2d } from "@kd/tensor-core";
+import type { BackendDescription } from "@kd/tensor-core";
 import { Command } from "commander";
 import { type EngineFlags, startEngine, withEngine } from "../engine.ts";
 import { bytes, paint, rows, say, sayJson } from "../terminal.ts";
@@ -11,7 +11,7 @@ export function doctorCommand(): Command {
     .option("--json", "one JSON object on stdout")
     .addHelpText("after", "\nExamples:\n  kd doctor\n  kd doctor --engine webgpu\n  KD_THREADS=1 kd doctor --json")
     .action(async (flags: EngineFlags & { readonly json?: boolean }) => {
-      const backend = await startEngine(flags);
+      const backend = inOptions(await startEngine(flags));
       const product = await multiply();
       const { version: node, platform, arch } = process;
       if (flags.json) sayJson({ ...backend, node, platform, arch, computes: product === 11 });
@@ -24,8 +24,19 @@ export function doctorCommand(): Command {
     });
 }
 
+/** The advice speaks of `useBackend`'s options; here they are the command's. */
+function inOptions({ advice, ...backend }: BackendDescription): BackendDescription {
+  const said = advice
+    ?.replace(/useBackend\(\{ engine: "(\w+)" \}\)/, "--engine $1")
+    .replace("blas: false", "--blas none")
+    .replace("as blas", "as --blas")
+    .replace("leave threads", "leave --threads");
+  return said === undefined ? backend : { ...backend, advice: said };
+}
+
 /** An engine that starts may still not compute: [1 2]·[3 4]ᵀ. */
 async function multiply(): Promise<number> {
+  const { matMul, tensor2d } = await import("@kd/tensor-core");
   const [a, b] = [tensor2d([1, 2], [1, 2]), tensor2d([3, 4], [2, 1])];
   const product = matMul(a, b);
   const [value] = await product.data();

@@ -2,10 +2,8 @@ import { readFile } from "node:fs/promises";
 import { text as readAll } from "node:stream/consumers";
 import { templates } from "@kd/data";
 import { Command, Option } from "commander";
-import { ask } from "../ask.ts";
 import { type EngineFlags, startEngine, wholeNumber, withEngine } from "../engine.ts";
-import { openModel } from "../open-model.ts";
-import { promptText, type TemplateName } from "../prompt.ts";
+import type { TemplateName } from "../prompt.ts";
 import { note, sayJson } from "../terminal.ts";
 
 interface Flags extends EngineFlags {
@@ -46,6 +44,7 @@ Examples:
       const content =
         prompt ?? (promptFile === "-" ? await readAll(process.stdin) : await readFile(promptFile as string, "utf8"));
       await startEngine(flags);
+      const { ask, openModel, promptText } = await import("../talk.ts");
       const model = await openModel(folder);
       const message = { role: "user", content: content.trim(), images: images.length } as const;
       const question = raw ? content : promptText([message], model.text, template);

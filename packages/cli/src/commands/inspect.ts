@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { type Inspection, inspectFolder } from "../inspect-folder.ts";
+import type { Inspection } from "../inspect-folder.ts";
 import { bytes, grouped, paint, rows, say, sayJson } from "../terminal.ts";
 
 /** `kd inspect DIR`: what a model folder holds, without loading it. */
@@ -10,6 +10,7 @@ export function inspectCommand(): Command {
     .option("--json", "one JSON object on stdout")
     .addHelpText("after", "\nExamples:\n  kd inspect run/student\n  kd inspect Qwen2.5-0.5B --json")
     .action(async (folder: string, { json }: { readonly json?: boolean }) => {
+      const { inspectFolder } = await import("../inspect-folder.ts");
       const inspection = await inspectFolder(folder);
       if (json) sayJson(inspection);
       else say(describe(inspection));

@@ -2,8 +2,7 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { type EngineFlags, engineName, startEngine, wholeNumber, withEngine } from "../engine.ts";
 import { listenForInterrupt } from "../interrupt.ts";
 import { note, rows, say, sayJson } from "../terminal.ts";
-import { parseSetting, readConfig } from "../train/read-config.ts";
-import { openRunFolder, type RunResult, trainRun } from "../train/run.ts";
+import type { RunResult } from "../train/run.ts";
 
 const positive = (value: string): number => {
   if (!(Number(value) > 0)) throw new InvalidArgumentError("Expected a number above 0.");
@@ -66,6 +65,8 @@ Examples:
     )
     .action(async (path: string, flags: Flags) => {
       listenForInterrupt();
+      const { readConfig } = await import("../train/read-config.ts");
+      const { openRunFolder, trainRun } = await import("../train/run.ts");
       const config = await readConfig(path, { ...keysOf(flags), ...flags.set });
       note(JSON.stringify(config, null, 2));
       const { resume = false, overwrite = false } = flags;
@@ -95,3 +96,19 @@ const describe = ({ student, stages }: RunResult): string =>
     ),
     ["student", student],
   ]);
+
+/** `dft.learning_rate=1e-5` as `{ dft: { learning_rate: 1e-5 } }`; a value that is no JSON is a text. */
+function parseSetting(text: string, before: Record<string, unknown> = {}): Record<string, unknown> {
+  const at = text.indexOf("=");
+  const keys = text.slice(0, Math.max(at, 0)).split(".");
+  if (keys.length > 2 || keys.some((key) => key === "")) throw new InvalidArgumentError("Expected key=value.");
+  let value: unknown = text.slice(at + 1);
+  try {
+    value = JSON.parse(value as string);
+  } catch {} // a text
+  const [first, second] = keys as [string, string | undefined];
+  return {
+    ...before,
+    [first]: second === undefined ? value : { ...(before[first] as object | undefined), [second]: value },
+  };
+}

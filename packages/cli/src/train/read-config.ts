@@ -3,7 +3,8 @@ import { dirname, resolve } from "node:path";
 import { KdError } from "@kd/contract";
 import { parse as parseYaml } from "yaml";
 import { parseJson } from "../json-file.ts";
-import { isObject, PATH_KEYS, type RunConfig, resolveConfig } from "./config.ts";
+import { PATH_KEYS, type RunConfig } from "./config.ts";
+import { isObject, resolveConfig } from "./resolve-config.ts";
 
 type Values = Readonly<Record<string, unknown>>;
 
@@ -38,21 +39,4 @@ function withPaths(values: Values, folder: string): Values {
       return [key, PATH_KEYS.includes(key) && typeof value === "string" ? resolve(folder, value) : value];
     }),
   );
-}
-
-/** `dft.learning_rate=1e-5` as `{ dft: { learning_rate: 1e-5 } }`; a value that is no JSON is a text. */
-export function parseSetting(text: string, before: Values = {}): Values {
-  const at = text.indexOf("=");
-  const keys = text.slice(0, at).split(".");
-  if (at < 1 || keys.some((key) => key === ""))
-    throw new KdError("KD_CONFIG", `--set: expected key=value, got "${text}"`);
-  let value: unknown = text.slice(at + 1);
-  try {
-    value = JSON.parse(value as string);
-  } catch {} // a text
-  const [first, second] = keys as [string, string | undefined];
-  return {
-    ...before,
-    [first]: second === undefined ? value : { ...(before[first] as object | undefined), [second]: value },
-  };
 }
