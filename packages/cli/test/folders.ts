@@ -35,7 +35,7 @@ const CHAT =
   "{% for message in messages %}{% if message['role'] == 'user' %}Q: {{ message['content'] }} A:{% else %} {{ message['content'] }} <eos>{% endif %}{% endfor %}";
 /** The same as CHAT, for the configuration. */
 export const TEMPLATE = { user: "Q: ", assistant: " A:", after_answer: " <eos>" };
-export const textFiles: Readonly<Record<string, string>> = {
+const textFiles: Readonly<Record<string, string>> = {
   "tokenizer.json": JSON.stringify(tokenizerJson),
   "tokenizer_config.json": JSON.stringify({ eos_token: "<eos>", chat_template: CHAT }),
 };

@@ -3,7 +3,7 @@ import { type Template, templates } from "@kd/data";
 export type StageName = "pt" | "dpt" | "sft" | "dft";
 
 /** A template by its name in @kd/data, or written out: its fields in snake case. */
-export type TemplateConfig =
+type TemplateConfig =
   | keyof typeof templates
   | {
       readonly system: string;
