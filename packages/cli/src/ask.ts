@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { KdError, type TokenBatch } from "@kd/contract";
 import { collate, type Sample } from "@kd/data";
 import { embedInputs } from "@kd/mllm";
@@ -27,11 +28,19 @@ export interface Answer {
   readonly finish_reason: "stop" | "length";
 }
 
-/** Greedy answer; `onText` gets it piece by piece, whole characters only. */
+/** What {@link ask} does on its way. */
+export interface AskOptions {
+  /** Gets the answer piece by piece, whole characters only. */
+  readonly onText?: (piece: string) => void;
+  /** Ends the answer where it is. */
+  readonly signal?: AbortSignal;
+}
+
+/** The most probable answer. */
 export async function ask(
   model: OpenModel,
   question: Question,
-  onText: (piece: string) => void = () => {},
+  { onText = () => {}, signal }: AskOptions = {},
 ): Promise<Answer> {
   const { tokenizer } = model.text;
   const batch = await promptBatch(model, question);
@@ -45,6 +54,8 @@ export async function ask(
     if (text.endsWith("\uFFFD")) continue; // half a character
     onText(text.slice(shown.length));
     shown = text;
+    await setImmediate(); // lets Ctrl-C through
+    if (signal?.aborted) break;
   }
   const text = ids.length === 0 ? "" : tokenizer.decode(ids);
   onText(text.slice(shown.length));

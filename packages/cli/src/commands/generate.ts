@@ -48,9 +48,8 @@ Examples:
       const model = await openModel(folder);
       const message = { role: "user", content: content.trim(), images: images.length } as const;
       const question = raw ? content : promptText([message], model.text, template);
-      const answer = await ask(model, { prompt: question, images, maxNewTokens }, (piece) => {
-        if (!json) process.stdout.write(piece);
-      });
+      const onText = (piece: string): void => void (json || process.stdout.write(piece));
+      const answer = await ask(model, { prompt: question, images, maxNewTokens }, { onText });
       if (json) return void sayJson(answer);
       process.stdout.write("\n");
       note(`${answer.ids.length} tokens, ${answer.tokens_per_second.toFixed(1)} a second`);
