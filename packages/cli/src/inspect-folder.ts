@@ -1,21 +1,15 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { KdError } from "@kd/contract";
-import { llavaShapes, parseLlavaConfig } from "@kd/mllm";
-import { parseQwen2Config, qwen2Shapes } from "@kd/slm";
-import { parseSiglipConfig, siglipShapes } from "@kd/vision-encoder";
-import { visualTokens } from "./image-processor.ts";
 import { readJson } from "./json-file.ts";
+import { type Layout, type ModelLayout, plainName, understandConfig } from "./model-layout.ts";
 import { storedTensors, type TensorEntry } from "./stored-tensors.ts";
 import { readTextFiles, tokensById } from "./text-files.ts";
-
-type Json = Readonly<Record<string, unknown>>;
 
 /** What a model folder holds; plain data. */
 export interface Inspection {
   readonly folder: string;
-  /** `llava`, `language-model` or `vision-tower`, by what `config.json` says; `unknown` where this version reads no such model. */
-  readonly layout: "llava" | "language-model" | "vision-tower" | "unknown";
+  readonly layout: Layout;
   readonly model_type: string;
   readonly parts: readonly {
     readonly name: string;
@@ -24,13 +18,13 @@ export interface Inspection {
     readonly bytes: number;
     readonly dtypes: readonly string[];
   }[];
-  readonly sizes: Readonly<Record<string, number | string | boolean>>;
+  readonly sizes: ModelLayout["sizes"];
   readonly tokenizer: {
     readonly tokens: number;
     readonly chat_template: boolean;
     readonly eos_token_ids: readonly number[];
   } | null;
-  readonly image: { readonly size: number; readonly visual_tokens: number; readonly image_token: number } | null;
+  readonly image: ModelLayout["image"];
   /** What is missing, too much or does not fit; empty for a sound folder. */
   readonly findings: readonly string[];
 }
@@ -42,7 +36,7 @@ export async function inspectFolder(folder: string): Promise<Inspection> {
   const config = await readJson(join(folder, "config.json"));
   const tensors = await storedTensors(folder);
   const findings: string[] = [];
-  const { layout, shapes, sizes, image } = understand(config, join(folder, "config.json"), findings);
+  const { layout, shapes, sizes, image } = understandConfig(config, join(folder, "config.json"), findings);
   if (tensors.size === 0) findings.push("no .safetensors file");
   else if (shapes !== undefined) findings.push(...compare(tensors, shapes, layout));
   return {
@@ -57,79 +51,13 @@ export async function inspectFolder(folder: string): Promise<Inspection> {
   };
 }
 
-interface Understood extends Pick<Inspection, "layout" | "sizes" | "image"> {
-  readonly shapes?: ReadonlyMap<string, readonly number[]>;
-}
-
-function understand(config: Json, where: string, findings: string[]): Understood {
-  try {
-    if (config.vision_config !== undefined && config.text_config !== undefined && config.model_type !== "siglip") {
-      const llava = parseLlavaConfig(config, where);
-      const { vision_feature_layer, vision_feature_select_strategy, image_token_index } = llava;
-      const image = {
-        size: llava.vision_config.image_size,
-        visual_tokens: visualTokens(llava),
-        image_token: image_token_index,
-      };
-      const sizes = {
-        ...textSizes(llava.text_config),
-        ...towerSizes(llava.vision_config),
-        vision_feature_layer,
-        vision_feature_select_strategy,
-      };
-      return { layout: "llava", shapes: llavaShapes(llava), sizes, image };
-    }
-    if (String(config.model_type).startsWith("siglip")) {
-      const tower = parseSiglipConfig(config.vision_config ?? config, where);
-      return {
-        layout: "vision-tower",
-        shapes: siglipShapes(tower, "vision_model."),
-        sizes: towerSizes(tower),
-        image: null,
-      };
-    }
-    if (config.model_type === "qwen2") {
-      const model = parseQwen2Config(config, where);
-      return { layout: "language-model", shapes: qwen2Shapes(model, ""), sizes: textSizes(model), image: null };
-    }
-    findings.push(`model_type ${JSON.stringify(config.model_type ?? null)} is none that this version reads`);
-  } catch (error) {
-    if (!KdError.is(error)) throw error;
-    findings.push(error.message.replaceAll(/\s*\n\s*/g, " "));
-  }
-  return { layout: "unknown", sizes: {}, image: null };
-}
-
-const textSizes = (c: ReturnType<typeof parseQwen2Config>) => ({
-  layers: c.num_hidden_layers,
-  width: c.hidden_size,
-  heads: c.num_attention_heads,
-  key_value_heads: c.num_key_value_heads,
-  vocab_size: c.vocab_size,
-  tied_head: c.tie_word_embeddings,
-});
-const towerSizes = (c: ReturnType<typeof parseSiglipConfig>) => ({
-  vision_layers: c.num_hidden_layers,
-  vision_width: c.hidden_size,
-  patch_size: c.patch_size,
-  image_size: c.image_size,
-});
-
-/** As transformers ≥ 4.52 calls it → as older versions do and as the shapes are named. */
-function plainName(name: string, layout: Inspection["layout"]): string {
-  if (layout !== "llava") return name;
-  if (name === "lm_head.weight") return `language_model.${name}`;
-  if (name.startsWith("model.language_model.")) return name.replace("model.language_model.", "language_model.model.");
-  return name.replace(/^model\.(vision_tower|multi_modal_projector)\./, "$1.");
-}
-
 const UNREAD = /vision_model\.head\.|position_ids$|lm_head\.weight$|^text_model\.|^logit_(scale|bias)$/;
 const SHOWN = 5;
 
 function compare(
   tensors: ReadonlyMap<string, TensorEntry>,
   shapes: ReadonlyMap<string, readonly number[]>,
-  layout: Inspection["layout"],
+  layout: Layout,
 ): string[] {
   const held = new Map([...tensors].map(([name, entry]) => [plainName(name, layout), entry]));
   const listed = (what: string, names: readonly string[]): string[] =>
@@ -149,7 +77,7 @@ function compare(
   ];
 }
 
-function partsOf(tensors: ReadonlyMap<string, TensorEntry>, layout: Inspection["layout"]): Inspection["parts"] {
+function partsOf(tensors: ReadonlyMap<string, TensorEntry>, layout: Layout): Inspection["parts"] {
   const partOf = (name: string): string => {
     if (layout !== "llava") return layout === "unknown" ? (name.split(".")[0] as string) : layout.replace("-", " ");
     const plain = plainName(name, layout);
@@ -169,7 +97,7 @@ function partsOf(tensors: ReadonlyMap<string, TensorEntry>, layout: Inspection["
 
 async function inspectTokenizer(
   folder: string,
-  layout: Inspection["layout"],
+  layout: Layout,
   vocabulary: number | undefined,
   findings: string[],
 ): Promise<Inspection["tokenizer"]> {
