@@ -60,7 +60,13 @@ function describe(backend: BackendDescription, computes: boolean): string {
       ["memory for tensors", memoryLimit === undefined ? undefined : bytes(memoryLimit)],
       ["Node.js", `${process.version}, ${process.platform} ${process.arch}`],
     ]),
-    ...tried.map(({ name, reason }) => `not used: ${name}: ${reason}`),
+    ...[...byReason(tried)].map(([reason, names]) => `not used: ${names.join(", ")}: ${reason}`),
     advice === undefined ? "nothing to improve" : `${yellow("advice")}: ${advice}`,
   ].join("\n");
+}
+
+function byReason(tried: BackendDescription["tried"]): Map<string, string[]> {
+  const reasons = new Map<string, string[]>();
+  for (const { name, reason } of tried) reasons.set(reason, [...(reasons.get(reason) ?? []), name]);
+  return reasons;
 }
