@@ -5,5 +5,7 @@ export { encodeConversation, type Sample } from "./encode.ts";
 export type { RgbImage } from "./image.ts";
 export { resize } from "./resize.ts";
 export { padSquare, siglipPixels } from "./siglip.ts";
+export { stopAt, textBefore } from "./stop-strings.ts";
 export { type Template, templates } from "./template.ts";
+export { type StreamText, streamText } from "./text-stream.ts";
 export { createTokenizer, type TextTokenizer } from "./tokenizer.ts";
