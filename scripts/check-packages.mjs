@@ -17,6 +17,7 @@ const allowed = {
   "losses-rdist": ["tensor-core", "contract"],
   stages: ["tensor-core", "safetensors", "losses-mdist", "losses-rdist", "contract"],
   data: ["contract"],
+  runs: ["safetensors", "contract"],
 };
 allowed.cli = Object.keys(allowed); // anything: it is what people start, not what they build on
 const fields = ["name", "version", "description", "license", "type", "repository", "engines", "exports", "files"];
