@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { Llava } from "@kd/mllm";
 import { saveLlava } from "@kd/mllm/node";
 import { writeSafetensors } from "@kd/safetensors/node";
+import { slmConfigJson } from "@kd/slm";
 import { useBackend } from "@kd/tensor-core";
 import { concepts } from "@kd-example/emoji-recipe/dist/data/concepts.js";
 import { buildLexicon } from "@kd-example/emoji-recipe/dist/data/lexicon.js";
@@ -57,10 +58,10 @@ const { vision_config, text_config } = student.config;
 await savePart(
   "tower",
   student,
-  { model_type: "siglip_vision_model", ...vision_config },
+  { ...vision_config, model_type: "siglip_vision_model" },
   { prefix: "vision_tower.", cut: 13 },
 );
-const language = { architectures: ["Qwen2ForCausalLM"], model_type: "qwen2", ...text_config };
+const language = slmConfigJson(text_config);
 await savePart("language-model", student, language, { prefix: "language_model.", cut: 15 });
 for (const [name, contents] of Object.entries(textFiles))
   await writeFile(join(MODELS, "language-model", name), contents);

@@ -1,20 +1,20 @@
 import { setImmediate } from "node:timers/promises";
 import { KdError, type TokenBatch } from "@kd/contract";
-import { collate, type Sample } from "@kd/data";
-import { embedInputs } from "@kd/mllm";
-import { createKeyValueCache, disposeKeyValueCache, embedTokens, headName, qwen2Forward } from "@kd/slm";
-import { argMax, constant, linear, reshape, slice, type Tensor2D, type Tensor3D, tidy } from "@kd/tensor-core";
+import { collate, type Sample, streamText } from "@kd/data";
+import { generateStream } from "@kd/mllm";
+import { type DecodingOptions, streamTokens } from "@kd/slm";
 import type { OpenModel } from "./open-model.ts";
 
 const TAG = "<image>";
 
-/** A question to a model. */
-export interface Question {
+/** A question to a model, with how to choose the tokens of the answer. */
+export interface Question extends Omit<DecodingOptions, "eosTokenIds" | "stopWhen"> {
   /** The whole prompt; `<image>` stands for a picture. */
   readonly prompt: string;
   /** Files of the pictures, in the order of their places. */
   readonly images: readonly string[];
-  readonly maxNewTokens: number;
+  /** The answer ends before the first of these texts. */
+  readonly stop?: readonly string[];
 }
 
 /** What came of it. */
@@ -22,6 +22,7 @@ export interface Answer {
   readonly prompt_ids: readonly number[];
   /** Without the end token. */
   readonly ids: readonly number[];
+  /** Up to the first stop text. */
   readonly text: string;
   /** Passes of the decoder by their time; reading the prompt, which gives the first token, is not part of it. */
   readonly tokens_per_second: number;
@@ -36,36 +37,44 @@ export interface AskOptions {
   readonly signal?: AbortSignal;
 }
 
-/** The most probable answer. */
+/** Answers a question, the most probable tokens where nothing else is said. */
 export async function ask(
   model: OpenModel,
   question: Question,
   { onText = () => {}, signal }: AskOptions = {},
 ): Promise<Answer> {
-  const { tokenizer } = model.text;
+  const { text, config, params, vision } = model;
+  const { stop: stopStrings = [], images: _, prompt: __, ...decoding } = question;
   const batch = await promptBatch(model, question);
+  const options = { ...decoding, eosTokenIds: text.eosTokenIds };
+  const prompts = [[...batch.inputIds]];
+  const steps =
+    vision === undefined
+      ? streamTokens({ ...options, config, params, prompts })
+      : generateStream(vision.model, batch, options);
   const ids: number[] = [];
-  let shown = "";
+  let answer = "";
   let first = performance.now();
-  for await (const id of greedyIds(model, batch, question.maxNewTokens)) {
-    if (ids.length === 0) first = performance.now();
-    ids.push(id);
-    const text = tokenizer.decode(ids);
-    if (text.endsWith("\uFFFD")) continue; // half a character
-    onText(text.slice(shown.length));
-    shown = text;
-    await setImmediate(); // lets Ctrl-C through
-    if (signal?.aborted) break;
+  const counted = (async function* () {
+    for await (const step of steps) {
+      if (ids.length === 0) first = performance.now();
+      if (step[0] !== undefined) ids.push(step[0]);
+      yield step;
+      await setImmediate(); // lets Ctrl-C through
+      if (signal?.aborted) return;
+    }
+  })();
+  for await (const piece of streamText(counted, { tokenizer: text.tokenizer, stopStrings })) {
+    answer += piece;
+    onText(piece);
   }
-  const text = ids.length === 0 ? "" : tokenizer.decode(ids);
-  onText(text.slice(shown.length));
   const seconds = (performance.now() - first) / 1000;
   const stopped = ids.length < question.maxNewTokens;
   const passes = stopped ? ids.length : ids.length - 1;
   return {
     prompt_ids: [...batch.inputIds],
     ids,
-    text,
+    text: answer,
     tokens_per_second: passes > 0 ? passes / seconds : 0,
     finish_reason: stopped ? "stop" : "length",
   };
@@ -99,35 +108,4 @@ async function promptBatch(model: OpenModel, { prompt, images }: Question): Prom
   const data = new Float32Array(pictures.length * size * size * 3);
   for (const [i, picture] of pictures.entries()) data.set(picture, i * picture.length);
   return { ...batch, images: { kind: "pixels", data, shape: [pictures.length, size, size, 3] } };
-}
-
-/** The most probable continuation, id by id, up to an end token. */
-async function* greedyIds(
-  { config, params, text, vision }: OpenModel,
-  batch: TokenBatch,
-  maxNewTokens: number,
-): AsyncGenerator<number> {
-  const head = params.get(headName(config)) as Tensor2D;
-  const cache = createKeyValueCache();
-  const embed = (inputIds: Int32Array): Tensor3D =>
-    embedTokens({ config, params, inputIds, shape: [1, inputIds.length] });
-  let next = vision === undefined ? embed(batch.inputIds) : embedInputs({ ...vision.model, batch });
-  try {
-    for (let step = 0; step < maxNewTokens; step++) {
-      const best = tidy(() => {
-        const hidden = qwen2Forward({ config, params, embeddings: next, cache });
-        const last = reshape(slice(hidden, [0, hidden.shape[1] - 1, 0]), [1, config.hidden_size]);
-        return argMax(linear(last as Tensor2D, constant(head)), -1);
-      });
-      const [id] = (await best.data()) as Int32Array;
-      best.dispose();
-      if (id === undefined || text.eosTokenIds.includes(id)) return;
-      yield id;
-      next.dispose();
-      next = embed(Int32Array.of(id));
-    }
-  } finally {
-    next.dispose();
-    disposeKeyValueCache(cache);
-  }
 }

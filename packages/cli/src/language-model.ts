@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { KdError } from "@kd/contract";
 import { toFloat32 } from "@kd/safetensors";
 import { readWeights } from "@kd/safetensors/node";
-import { parseQwen2Config, type Qwen2Config, qwen2Shapes } from "@kd/slm";
+import { parseSlmConfig, type SlmConfig, slmShapes } from "@kd/slm";
 import { type Params, tensor } from "@kd/tensor-core";
 import { readJson } from "./json-file.ts";
 
@@ -11,26 +11,21 @@ const PREFIX = "language_model.";
 
 /** A language model alone: what `config.json` of a folder says, and its weights under the names that they have in a LLaVA model. */
 export interface LanguageModel {
-  readonly config: Qwen2Config;
+  readonly config: SlmConfig;
   /** The caller's to dispose. */
   readonly params: Params;
 }
 
 /**
- * Reads a language model's folder (`Qwen2ForCausalLM`).
+ * Reads a language model's folder (`Qwen2ForCausalLM`, `LlamaForCausalLM`).
  *
  * @throws KdError `KD_CONFIG` for another architecture, `KD_WEIGHTS` for a missing or misshapen tensor.
  */
 export async function readLanguageModel(folder: string): Promise<LanguageModel> {
   const path = join(folder, "config.json");
   const raw = await readJson(path);
-  if (raw.model_type !== undefined && raw.model_type !== "qwen2")
-    throw new KdError(
-      "KD_CONFIG",
-      `${path}: model_type must be qwen2, got ${JSON.stringify(raw.model_type)}; use such a model`,
-    );
-  const config = parseQwen2Config(raw, path);
-  return { config, params: await readParams(folder, qwen2Shapes(config), (name) => PREFIX + name) };
+  const config = parseSlmConfig(raw, path);
+  return { config, params: await readParams(folder, slmShapes(config), (name) => PREFIX + name) };
 }
 
 /** The tensors of these names and shapes, in float32; others of the folder are left alone. */

@@ -1,6 +1,6 @@
 import { KdError } from "@kd/contract";
 import { llavaShapes, parseLlavaConfig } from "@kd/mllm";
-import { parseQwen2Config, qwen2Shapes } from "@kd/slm";
+import { parseSlmConfig, slmShapes } from "@kd/slm";
 import { parseSiglipConfig, siglipShapes } from "@kd/vision-encoder";
 import { visualTokens } from "./image-processor.ts";
 
@@ -46,9 +46,9 @@ export function understandConfig(config: Json, where: string, findings: string[]
         image: null,
       };
     }
-    if (config.model_type === "qwen2") {
-      const model = parseQwen2Config(config, where);
-      return { layout: "language-model", shapes: qwen2Shapes(model, ""), sizes: textSizes(model), image: null };
+    if (config.model_type === "qwen2" || config.model_type === "llama") {
+      const model = parseSlmConfig(config, where);
+      return { layout: "language-model", shapes: slmShapes(model, ""), sizes: textSizes(model), image: null };
     }
     findings.push(`model_type ${JSON.stringify(config.model_type ?? null)} is none that this version reads`);
   } catch (error) {
@@ -58,7 +58,7 @@ export function understandConfig(config: Json, where: string, findings: string[]
   return { layout: "unknown", sizes: {}, image: null };
 }
 
-const textSizes = (c: ReturnType<typeof parseQwen2Config>) => ({
+const textSizes = (c: ReturnType<typeof parseSlmConfig>) => ({
   layers: c.num_hidden_layers,
   width: c.hidden_size,
   heads: c.num_attention_heads,

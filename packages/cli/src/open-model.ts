@@ -3,7 +3,7 @@ import { KdError } from "@kd/contract";
 import type { Llava, LlavaConfig } from "@kd/mllm";
 import { parseLlavaConfig } from "@kd/mllm";
 import { loadLlava } from "@kd/mllm/node";
-import type { Qwen2Config } from "@kd/slm";
+import type { SlmConfig } from "@kd/slm";
 import type { HalfFormat, Params } from "@kd/tensor-core";
 import { type ImageProcessor, openImageProcessor } from "./image-processor.ts";
 import { readJson } from "./json-file.ts";
@@ -14,7 +14,7 @@ import { readTextFiles, type TextFiles, tokensById } from "./text-files.ts";
 export interface OpenModel {
   readonly folder: string;
   readonly text: TextFiles;
-  readonly config: Qwen2Config;
+  readonly config: SlmConfig;
   readonly params: Params;
   /** Absent for a language model alone. */
   readonly vision?: { readonly model: Llava; readonly processor: ImageProcessor };
@@ -45,7 +45,7 @@ export async function readLlavaConfig(folder: string): Promise<LlavaConfig> {
 }
 
 /** A tokenizer with more ids than the embedding has rows is another model's. */
-function checkTokenizer({ tokenizerJson }: TextFiles, { vocab_size: rows }: Qwen2Config, folder: string): void {
+function checkTokenizer({ tokenizerJson }: TextFiles, { vocab_size: rows }: SlmConfig, folder: string): void {
   const largest = [...tokensById(tokenizerJson).keys()].reduce((a, b) => Math.max(a, b), -1);
   if (largest >= rows)
     throw new KdError(

@@ -3,12 +3,21 @@ import { Command } from "commander";
 import { chatCommand } from "./commands/chat.ts";
 import { convertCommand } from "./commands/convert.ts";
 import { doctorCommand } from "./commands/doctor.ts";
+import { exportCommand } from "./commands/export.ts";
 import { generateCommand } from "./commands/generate.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { trainCommand } from "./commands/train.ts";
 
 /** Every command, in the order that `kd --help` lists them; a new one is a file and a line here. */
-const COMMANDS = [doctorCommand, inspectCommand, chatCommand, generateCommand, convertCommand, trainCommand];
+const COMMANDS = [
+  doctorCommand,
+  inspectCommand,
+  chatCommand,
+  generateCommand,
+  convertCommand,
+  exportCommand,
+  trainCommand,
+];
 
 /** The `kd` command. A wrong command line throws commander's `CommanderError` after printing what is wrong. */
 export function createProgram(): Command {

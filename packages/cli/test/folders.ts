@@ -78,7 +78,7 @@ export async function makeFolders(home: string): Promise<void> {
   await saveLlava(teacher, join(home, "teacher"), { files: textFiles });
   await part(join(home, "language-model"), student, {
     prefix: "language_model.",
-    about: { model_type: "qwen2", ...small.text_config },
+    about: small.text_config,
   });
   for (const [name, text] of Object.entries(textFiles)) await writeFile(join(home, "language-model", name), text);
   await part(join(home, "tower"), student, { prefix: "vision_tower.", about: small.vision_config });

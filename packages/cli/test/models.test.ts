@@ -8,6 +8,7 @@ import { loadLlava } from "@kd/mllm/node";
 import { readWeights, writeSafetensors } from "@kd/safetensors/node";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { tokenizerJson } from "../../data/test/tiny-tokenizer.ts";
+import { preprocessorConfig } from "../src/image-processor.ts";
 import { makeFolders } from "./folders.ts";
 import { kd } from "./kd.ts";
 
@@ -88,6 +89,33 @@ it("generate gives the ids that the model gives, as text, as JSON, from a file a
   expect(JSON.parse((await kd([...question, "--raw", "--prompt-file", at("question.txt"), "--json"])).out).ids).toEqual(
     expected,
   );
+});
+
+it("generate draws by the seed and stops at a text", async () => {
+  const question = ["generate", at("student"), "--prompt", "what is it ?", "--max-new-tokens", "12", "--json"];
+  const ids = async (...more: string[]) => JSON.parse((await kd([...question, ...more])).out).ids;
+  const draw = (seed: string) => ids("--temperature", "5", "--seed", seed);
+  expect(await draw("1")).toEqual(await draw("1"));
+  expect(await draw("1")).not.toEqual(await draw("2"));
+  const { text } = JSON.parse((await kd(question)).out);
+  const [first, second] = text.split(" ");
+  expect(second).toBeDefined();
+  const stop = text.slice(first.length, first.length + 2);
+  expect(JSON.parse((await kd([...question, "--stop", stop])).out).text).toBe(first);
+});
+
+it("export writes the folder of transformers.js", async () => {
+  await cp(at("student"), at("tagged"), { recursive: true });
+  await writeFile(at("tagged", "preprocessor_config.json"), JSON.stringify(preprocessorConfig(8)));
+  const tokens = [...tokenizerJson.added_tokens, { ...tokenizerJson.added_tokens[0], id: 19, content: "<image>" }];
+  await writeFile(at("tagged", "tokenizer.json"), JSON.stringify({ ...tokenizerJson, added_tokens: tokens }));
+  const { code, out, err } = await kd(["export", at("tagged"), "--format", "onnx", "--out", at("web"), "--json"]);
+  expect(code, err).toBe(0);
+  const { files } = JSON.parse(out);
+  expect(files.map(({ name }: { name: string }) => name)).toEqual(
+    expect.arrayContaining(["onnx/decoder_model_merged.onnx", "config.json"]),
+  );
+  for (const { name, bytes } of files) expect((await readFile(at("web", name))).length).toBe(bytes);
 });
 
 it("generate reads a language model alone", async () => {

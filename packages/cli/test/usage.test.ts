@@ -32,6 +32,8 @@ it.each([
   [["inspect"], /missing required argument 'dir'/],
   [["convert", "x"], /required option '--out/],
   [["convert", "x", "--out", "y", "--dtype", "int8"], /Allowed choices are f32, f16, bf16/],
+  [["export", "x", "--out", "y"], /required option '--format/],
+  [["generate", "x", "--prompt", "y", "--temperature", "hot"], /a number of at least 0/],
   [["train", "x.json", "--set", "nothing"], /Expected key=value/],
   [["doctor", "--engine", "abacus"], /Allowed choices are auto, wasm/],
 ] as [string[], RegExp][])("bad usage ends in 2: %j", async (args, text) => {
@@ -58,7 +60,7 @@ it("every command has help with examples", async () => {
   const help = await kd(["--help"]);
   expect(help.code).toBe(0);
   const commands = [...help.out.matchAll(/^ {2}(\w+) .*(?:\[options\]|<)/gm)].map((match) => match[1] as string);
-  expect(commands).toEqual(["doctor", "inspect", "chat", "generate", "convert", "train"]);
+  expect(commands).toEqual(["doctor", "inspect", "chat", "generate", "convert", "export", "train"]);
   for (const command of commands) {
     const { code, out } = await kd([command, "--help"]);
     expect(code).toBe(0);

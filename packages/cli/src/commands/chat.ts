@@ -1,15 +1,15 @@
 import { createInterface } from "node:readline/promises";
 import { KdError } from "@kd/contract";
 import { Command } from "commander";
-import { type EngineFlags, startEngine, wholeNumber, withEngine } from "../engine.ts";
+import { type DecodingFlags, decodingOf, withDecoding } from "../decoding.ts";
+import { type EngineFlags, startEngine, withEngine } from "../engine.ts";
 import type { OpenModel } from "../open-model.ts";
 import type { Message, TemplateName } from "../prompt.ts";
 import { note, paint, sayJson } from "../terminal.ts";
 import { templateOption } from "./generate.ts";
 
-interface Flags extends EngineFlags {
+interface Flags extends EngineFlags, DecodingFlags {
   readonly template?: TemplateName;
-  readonly maxNewTokens: number;
   readonly json?: boolean;
 }
 
@@ -24,12 +24,11 @@ interface Talk {
 
 /** `kd chat DIR [IMAGE]`: a talk, a line a turn. */
 export function chatCommand(): Command {
-  return withEngine(new Command("chat"))
+  return withEngine(withDecoding(new Command("chat"), 512))
     .description("talk to a model, about a picture or not; each line of stdin is a turn")
     .argument("<dir>", "folder of a LLaVA model or of a language model")
     .argument("[image]", "a picture to talk about")
     .addOption(templateOption())
-    .option("--max-new-tokens <n>", "at most so many an answer", wholeNumber, 512)
     .option("--json", "a JSON object a turn, as kd generate prints it")
     .addHelpText(
       "after",
@@ -83,12 +82,12 @@ interface Turn {
 /** One turn: the answer goes to stdout, and the talk is longer by two messages. */
 async function answer(talk: Talk, content: string, { model, flags, signal }: Turn): Promise<Talk> {
   const { ask, promptText } = await import("../talk.ts");
-  const { template, maxNewTokens, json } = flags;
+  const { template, json } = flags;
   const messages: Message[] = [...talk.messages, { role: "user", content, images: talk.shown.length }];
   const images = [...talk.images, ...talk.shown];
   const prompt = promptText(messages, model.text, template);
   const onText = (piece: string): void => void (json || process.stdout.write(piece));
-  const said = await ask(model, { prompt, images, maxNewTokens }, { onText, signal });
+  const said = await ask(model, { prompt, images, ...decodingOf(flags) }, { onText, signal });
   if (json) sayJson(said);
   else process.stdout.write("\n");
   return { messages: [...messages, { role: "assistant", content: said.text.trim() }], images, shown: [] };

@@ -31,6 +31,7 @@ interface Flags extends EngineFlags {
   readonly set?: Readonly<Record<string, unknown>>;
   readonly resume?: boolean;
   readonly overwrite?: boolean;
+  readonly from?: string;
   readonly json?: boolean;
   readonly [key: string]: unknown;
 }
@@ -49,12 +50,13 @@ export function trainCommand(): Command {
       parseSetting,
     )
     .option("--resume", "go on with the run in the output folder")
+    .option("--from <stage>", "go on with it, but train this stage and the later ones again")
     .option("--overwrite", "remove what is in the output folder and start again")
     .option("--json", "the result as one JSON object: output_dir, student, stages")
     .addHelpText(
       "after",
       `
-The configuration is printed to stderr, whole, and saved as config.json in the run's folder; command line over file over defaults.
+The configuration is printed to stderr, whole, and saved in the run's folder, whose config.json is one, too; command line over file over defaults.
 Ctrl-C saves and ends with 130; a second one quits at once.
 
 Examples:
@@ -63,19 +65,37 @@ Examples:
   kd train train.json --max-steps 100 --set dft.learning_rate=1e-5 --set gamma=1
   kd train train.json --resume`,
     )
-    .action(async (path: string, flags: Flags) => {
-      listenForInterrupt();
+    .action(async (path: string, flags: Flags, command: Command) => {
+      const signal = listenForInterrupt();
       const { readConfig } = await import("../train/read-config.ts");
-      const { openRunFolder, trainRun } = await import("../train/run.ts");
+      const { trainRun } = await import("../train/run.ts");
       const config = await readConfig(path, { ...keysOf(flags), ...flags.set });
       note(JSON.stringify(config, null, 2));
-      const { resume = false, overwrite = false } = flags;
-      await openRunFolder(config, { resume, overwrite, command: `kd ${process.argv.slice(2).join(" ")}` });
-      note(`engine ${engineName(await startEngine(flags))}`);
-      const result = await trainRun(config);
+      const { resume = false, overwrite = false, from } = flags;
+      if (resume && overwrite) command.error("error: --resume and --overwrite exclude each other");
+      const start = overwrite ? "overwrite" : resume || from !== undefined ? "resume" : "new";
+      const saved = start === "resume" ? await savedFlags(config.output_dir, flags) : undefined;
+      const started = saved && (await startEngine(saved).catch(() => undefined)); // not here: the run says what differs
+      note(`engine ${engineName(started ?? (await startEngine(flags)))}`);
+      const typed = `kd ${process.argv.slice(2).join(" ")}`;
+      const result = await trainRun({ config, start, from, command: typed, signal });
       if (flags.json) sayJson(result);
       else say(describe(result));
     });
+}
+
+/** What a run was trained with, where the command line says nothing else: the same last bits. */
+async function savedFlags(folder: string, { engine, blas, threads }: EngineFlags): Promise<EngineFlags | undefined> {
+  const { savedEnvironment } = await import("@kd/runs/node");
+  const saved = await savedEnvironment(folder);
+  if (saved === undefined || engine !== "auto" || blas !== undefined || threads !== undefined) return undefined;
+  const [library = ""] = String(saved.products).split(" ");
+  const none = library === "wasm" || library === "engine";
+  return {
+    engine: saved.engine as EngineFlags["engine"],
+    ...(none && saved.engine !== "wasm" ? {} : { blas: none ? "none" : library }),
+    ...(saved.engine === "wasm" ? { threads: Number(saved.threads) } : {}),
+  };
 }
 
 /** `--data-path` is `dataPath` to commander and `data_path` to the configuration. */

@@ -17,7 +17,8 @@ export async function readConfig(path: string, flags: Values): Promise<RunConfig
       { cause },
     );
   });
-  const raw = /\.ya?ml$/i.test(path) ? readYaml(text, path) : parseJson(text, path);
+  const read = /\.ya?ml$/i.test(path) ? readYaml(text, path) : parseJson(text, path);
+  const raw = isObject(read) && isObject(read.config) ? read.config : read; // a run's config.json says more
   if (!isObject(raw))
     throw new KdError("KD_CONFIG", `${path}: expected an object, got ${text.slice(0, 40)}; see kd train --help`);
   return resolveConfig(withPaths(raw, dirname(resolve(path))), withPaths(flags, process.cwd()), path);

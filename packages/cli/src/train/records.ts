@@ -22,6 +22,8 @@ export interface StageData {
   readonly records: number;
   /** Micro-batches of step `index`, which counts from 0: a function of the index alone, so that a resumed run sees the same. */
   step(index: number): Promise<readonly TokenBatch[]>;
+  /** Ids of its records. */
+  recordsOf(index: number): readonly string[];
 }
 
 /** Opens a stage's records and looks for every picture. Throws `KD_DATA` naming file and record, `KD_CONFIG` for a template that does not fit. */
@@ -43,19 +45,21 @@ export async function openRecords(
   for (const [i, { images }] of records.entries())
     for (const image of images) pictureFile(folder, image, `${file}[${i}]`);
   const perEpoch = Math.ceil(records.length / batch_size);
+  const chosen = (index: number): readonly Conversation[] => {
+    const order = shuffledIndices(records.length, Math.imul(seed, 0x9e3779b1) + Math.floor(index / perEpoch));
+    const start = (index % perEpoch) * batch_size;
+    return order.slice(start, start + batch_size).map((i) => records[i] as Conversation);
+  };
   return {
     records: records.length,
     step: async (index) => {
-      const order = shuffledIndices(records.length, Math.imul(seed, 0x9e3779b1) + Math.floor(index / perEpoch));
-      const start = (index % perEpoch) * batch_size;
-      const chosen = order.slice(start, start + batch_size).map((i) => records[i] as Conversation);
+      const step = chosen(index);
       const micro: TokenBatch[] = [];
-      for (let i = 0; i < chosen.length; i += micro_batch_size)
-        micro.push(
-          await toBatch(chosen.slice(i, i + micro_batch_size), { stage, template, student, features, folder }),
-        );
+      for (let i = 0; i < step.length; i += micro_batch_size)
+        micro.push(await toBatch(step.slice(i, i + micro_batch_size), { stage, template, student, features, folder }));
       return micro;
     },
+    recordsOf: (index) => chosen(index).map(({ id }) => id),
   };
 }
 

@@ -1,4 +1,3 @@
-import { rm } from "node:fs/promises";
 import { saveLlava } from "@kd/mllm/node";
 import { preprocessorConfig } from "../image-processor.ts";
 import { jsonText } from "../json-file.ts";
@@ -19,7 +18,6 @@ export async function saveStudent(
   const template = templates.findLast(({ dropQuestion }) => !dropQuestion);
   const end = template?.afterAnswer.trim() ?? contentOf(tokenizerConfig.eos_token);
   const [eos] = end === "" ? [] : tokenizer.encode(end);
-  await rm(folder, { recursive: true, force: true }); // of a run that was stopped while it wrote
   await saveLlava(model, folder, {
     files: {
       "tokenizer.json": jsonText(tokenizerJson),
