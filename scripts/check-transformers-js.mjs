@@ -98,7 +98,7 @@ async function check(versions) {
   let failures = 0;
   try {
     for (const model of await onnxModels(work)) {
-      const { name, folder, side, levels, question, largestFile } = model;
+      const { name, folder, side, levels, question, options } = model;
       const picture = join(work, `${name}.png`);
       await sharp(levels, { raw: { width: side, height: side, channels: 3 } })
         .png()
@@ -106,9 +106,10 @@ async function check(versions) {
       const { eos_token_id: eos } = JSON.parse(readFileSync(join(folder, "generation_config.json"), "utf8"));
       for (const dtype of ["fp32", "fp16"]) {
         const out = `${name}-${dtype}`;
-        await exportOnnx(folder, join(work, out), { dtype, ...(largestFile && { largestFile }) });
+        await exportOnnx(folder, join(work, out), { dtype, ...options });
         const said = name === "llava_new_names" ? "default" : dtype; // the folder names its type, too
         for (const version of versions) {
+          if (options.numLogitsToKeep && version.startsWith("3.")) continue; // it says what is missing, and stops
           const theirs = ask(version, [work, out, said, picture, question]);
           const mine = await ours(model, { dtype, prompt: theirs.prompt });
           const { problems, error, sure } = compare(mine, theirs, eos);

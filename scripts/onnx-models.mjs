@@ -12,8 +12,8 @@ const WORDS = "<pad> <eos> user assistant : what is in the picture ?".split(" ")
 const SPECIAL = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: true };
 
 /**
- * Writes the folders under `work`: a name, a question, a picture's RGB levels (side², three each), and for the trained model how large a
- * file may be, so that its weights go beside the graphs.
+ * Writes the folders under `work`: a name, a question, a picture's RGB levels (side², three each) and how it is
+ * exported. The trained model's weights go to files beside the graphs.
  */
 export async function onnxModels(work) {
   const goldens = join(root, "goldens/data/models");
@@ -26,9 +26,10 @@ export async function onnxModels(work) {
       { length: side * side * 3 },
       (_, i) => (i * 37 + (i % 3) * 90 + (i >> 4) * 11) % 256,
     );
-    models.push({ name, folder, side, levels, question: "what is in the picture ?" });
+    models.push({ name, folder, side, levels, question: "what is in the picture ?", options: {} });
   }
-  return [...models, await trainedModel(work)];
+  const trained = await trainedModel(work);
+  return [...models, trained, { ...trained, name: "last_logits", options: { numLogitsToKeep: true } }];
 }
 
 /** A tokenizer of one word an id, and the tower's processor. Gives back the side of its pictures. */
@@ -100,7 +101,14 @@ async function trainedModel(work) {
     return Math.round(level * alpha + 255 * (1 - alpha));
   };
   const levels = Uint8Array.from({ length: PIXELS * PIXELS * 3 }, (_, i) => onWhite(i));
-  return { name: "recipe_teacher", folder, side: PIXELS, levels, question: "what is this ?", largestFile: 500_000 };
+  return {
+    name: "recipe_teacher",
+    folder,
+    side: PIXELS,
+    levels,
+    question: "what is this ?",
+    options: { largestFile: 500_000 },
+  };
 }
 
 function writeFiles(folder, files) {

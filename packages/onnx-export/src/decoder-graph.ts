@@ -1,6 +1,6 @@
 import { activate, attention, linear, mergeHeads, rmsNorm, splitHeads } from "./blocks.ts";
 import type { ExportConfig } from "./config.ts";
-import { createGraph, type GraphBuilder, type GraphWeights, type OnnxGraph } from "./graph.ts";
+import { createGraph, type GraphBuilder, type GraphWeights, type OnnxGraph, TYPES } from "./graph.ts";
 import { DECODER, EMBEDDING, HEAD } from "./names.ts";
 import { rope, ropeTables } from "./rope.ts";
 import type { TextConfig } from "./text-config.ts";
@@ -8,8 +8,14 @@ import type { TextConfig } from "./text-config.ts";
 /**
  * Embeddings `[B, S, D]` of new positions and the keys and values of earlier ones (none at first) to logits `[B, S, V]` and the keys and
  * values of all. transformers.js takes a first cache's sizes from here: the batch by its very name, heads and their width as numbers.
+ *
+ * @param options `numLogitsToKeep`: an input of this name says of how many last positions logits are wanted, 0 for all.
  */
-export function decoderGraph({ text_config: text, tied }: ExportConfig, weights: GraphWeights): OnnxGraph {
+export function decoderGraph(
+  { text_config: text, tied }: ExportConfig,
+  weights: GraphWeights,
+  { numLogitsToKeep = false }: { readonly numLogitsToKeep?: boolean } = {},
+): OnnxGraph {
   const { num_key_value_heads: groups, head_dim: headDim, rms_norm_eps: epsilon } = text;
   const g = createGraph("decoder_model_merged", weights);
   const fresh = ["batch_size", "sequence_length"];
@@ -30,9 +36,11 @@ export function decoderGraph({ text_config: text, tied }: ExportConfig, weights:
     present.push([key, value]);
     x = y;
   }
-  const hidden = rmsNorm(g, x, `${DECODER}norm`, epsilon);
+  const asked = numLogitsToKeep ? lastPositions(g, x) : x;
+  const hidden = rmsNorm(g, asked, `${DECODER}norm`, epsilon);
   const logits = g.node("MatMul", [hidden, g.weight(tied ? EMBEDDING : HEAD, { transposed: true })]);
-  g.output("logits", logits, "float", [...fresh, text.vocab_size]);
+  const rows = numLogitsToKeep ? "num_logits" : "sequence_length";
+  g.output("logits", logits, "float", ["batch_size", rows, text.vocab_size]);
   for (const [i, [key, value]] of present.entries()) {
     g.output(`present.${i}.key`, key as string, "float", cache("total_sequence_length"));
     g.output(`present.${i}.value`, value as string, "float", cache("total_sequence_length"));
@@ -81,12 +89,22 @@ function attentionBias(
   g: GraphBuilder,
   { embeddings, mask, rows }: { readonly embeddings: string; readonly mask: string; readonly rows: number },
 ): string {
-  const lengthOf = (value: string) => g.node("Gather", [g.node("Shape", [value]), g.ints(1)]);
-  const total = lengthOf(mask);
+  const total = lengthOf(g, mask);
   const range = (from: string) => g.node("Range", [from, total, g.ints(1)]);
-  const queries = g.node("Unsqueeze", [range(g.node("Sub", [total, lengthOf(embeddings)])), g.ints([1])]);
+  const queries = g.node("Unsqueeze", [range(g.node("Sub", [total, lengthOf(g, embeddings)])), g.ints([1])]);
   const causal = g.node("LessOrEqual", [range(g.ints(0)), queries]); // [S, T]
-  const real = g.node("Unsqueeze", [g.node("Cast", [mask], { to: 9 }), g.ints([1, 2])]); // [B, 1, 1, T]
+  const real = g.node("Unsqueeze", [g.node("Cast", [mask], { to: TYPES.bool }), g.ints([1, 2])]); // [B, 1, 1, T]
   const bias = g.node("Where", [g.node("And", [causal, real]), g.floats(0), g.floats(-1e30)]);
   return rows === 1 ? bias : g.node("Concat", Array(rows).fill(bias), { axis: 2 });
+}
+
+/** Size of the second axis, a scalar. */
+const lengthOf = (g: GraphBuilder, value: string): string => g.node("Gather", [g.node("Shape", [value]), g.ints(1)]);
+
+function lastPositions(g: GraphBuilder, x: string): string {
+  const count = g.input("num_logits_to_keep", "int64", []);
+  const length = lengthOf(g, x);
+  const any = g.node("Cast", [count], { to: TYPES.bool });
+  const start = g.node("Where", [any, g.node("Sub", [length, count]), g.ints(0)]);
+  return g.node("Slice", [x, g.node("Unsqueeze", [start, g.ints([0])]), g.ints([2 ** 31 - 1]), g.ints([1])]);
 }

@@ -263,6 +263,7 @@ describe("what cannot be exported is named, and nothing is written", () => {
     await expect(exportOnnx(source, out, { dtype: "fp16" })).rejects.toThrow("exists");
     expect(readFileSync(join(out, "config.json"), "utf8")).toBe(before);
     await expect(exportOnnx(source, `${out}2`, { dtype: "int8" as "fp16" })).rejects.toThrow("fp32, fp16");
+    await expect(exportOnnx(source, `${out}2`, { largestFile: 2 ** 31 })).rejects.toThrow("2147483647, got 2147483648");
   });
 });
 

@@ -6,7 +6,7 @@ import type { Json, Source } from "./folder-files.ts";
 const id = z.int().nonnegative();
 const tokenizerSchema = z.object({
   added_tokens: z.array(z.object({ id, content: z.string() })).default([]),
-  model: z.object({ vocab: z.union([z.record(z.string(), id), z.array(z.unknown())]) }),
+  model: z.object({ vocab: z.union([z.record(z.string(), z.unknown()), z.array(z.unknown())]) }),
 });
 
 /**
@@ -23,8 +23,8 @@ export function imageTokenOf(
   if (!success) throw new KdError("KD_DATA", `${where}: ${z.prettifyError(error)}; put a fast tokenizer's file here`);
   const { added_tokens: added, model } = data;
   const ids = Array.isArray(model.vocab) ? [model.vocab.length - 1] : Object.values(model.vocab);
-  const largest = [...ids, ...added.map((token) => token.id)].reduce((a, b) => Math.max(a, b), 0);
-  if (largest >= text_config.vocab_size)
+  const largest = [...ids, ...added.map((token) => token.id)].reduce((a: number, b) => Math.max(a, Number(b)), 0);
+  if (!(largest < text_config.vocab_size))
     throw new KdError(
       "KD_DATA",
       `${where}: expected ids below vocab_size ${text_config.vocab_size}, got ${largest}; use the tokenizer of this model`,

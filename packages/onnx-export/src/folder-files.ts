@@ -10,6 +10,8 @@ export interface Source {
   readonly folder: string;
   readonly config: Json;
   readonly tokenizer: Json;
+  /** The same as it is in the file. */
+  readonly tokenizerText: string;
   readonly tokenizerConfig: Json;
   readonly preprocessor: Json;
   /** Empty when there is none. */

@@ -1,4 +1,4 @@
-import type { GraphBuilder } from "./graph.ts";
+import { type GraphBuilder, TYPES } from "./graph.ts";
 import type { RopeScaling } from "./text-config.ts";
 
 /** What the rotary angles come from. */
@@ -24,7 +24,7 @@ export function inverseFrequencies({ headDim, theta, scaling }: RopeConfig): num
 /** cos and sin of every position's angles, `[B, 1, T, headDim]` each, from `position_ids [B, T]`. */
 export function ropeTables(g: GraphBuilder, positions: string, config: RopeConfig): { cos: string; sin: string } {
   const frequencies = inverseFrequencies(config);
-  const at = g.node("Unsqueeze", [g.node("Cast", [positions], { to: 1 }), g.ints([1, 3])]);
+  const at = g.node("Unsqueeze", [g.node("Cast", [positions], { to: TYPES.float }), g.ints([1, 3])]);
   const angles = g.node("Mul", [at, g.floats([...frequencies, ...frequencies])]);
   return { cos: g.node("Cos", [angles]), sin: g.node("Sin", [angles]) };
 }

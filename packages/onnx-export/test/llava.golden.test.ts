@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseSafetensors, type StoredTensor, toFloat32, toInt32 } from "@kd/safetensors";
 import { afterAll, describe, expect, it } from "vitest";
-import { exportOnnx } from "../src/node/index.ts";
+import { type ExportOnnx, exportOnnx } from "../src/node/index.ts";
 import { type ReadModel, readOnnx, type Values } from "./read-onnx.ts";
 import { runGraph } from "./run-graph.ts";
 import { goldens, readJson, tinyFolder } from "./tiny-folder.ts";
@@ -17,11 +17,12 @@ const numbers = ({ dtype, shape, ...rest }: StoredTensor): Values => ({
 });
 const output = (outputs: ReadonlyMap<string, Values>, name: string): Values => outputs.get(name) ?? expect.fail(name);
 
-async function exported(name: string, dtype: "fp32" | "fp16" = "fp32") {
+async function exported(name: string, options: ExportOnnx = {}) {
+  const { dtype = "fp32" } = options;
   const home = mkdtempSync(join(work, "model-"));
   const source = tinyFolder(name, join(home, "source"));
   const folder = join(home, "onnx");
-  await exportOnnx(source, folder, { dtype });
+  await exportOnnx(source, folder, options);
   const graph = (part: string) => readOnnx(join(folder, "onnx", `${part}${dtype === "fp16" ? "_fp16" : ""}.onnx`));
   const [embed, vision, decoder] = [graph("embed_tokens"), graph("vision_encoder"), graph("decoder_model_merged")];
   return { folder, config: readJson(source, "config.json"), embed, vision, decoder };
@@ -43,7 +44,13 @@ function embedded({ embed, config }: Exported, ids: Values, features: Values): V
 }
 
 /** One call of the decoder; `past` is what an earlier one gave. */
-function decode(decoder: ReadModel, embeddings: Values, mask: Values, past?: ReadonlyMap<string, Values>) {
+function decode(
+  decoder: ReadModel,
+  embeddings: Values,
+  mask: Values,
+  past?: ReadonlyMap<string, Values>,
+  others: Record<string, Values> = {},
+) {
   const [batch, fresh] = embeddings.shape as [number, number];
   const total = mask.shape[1] as number;
   const positions = Array.from({ length: batch }, (_, b) => {
@@ -65,6 +72,7 @@ function decode(decoder: ReadModel, embeddings: Values, mask: Values, past?: Rea
     attention_mask: mask,
     position_ids: { shape: [batch, fresh], data: Float64Array.from(positions) },
     ...Object.fromEntries(earlier),
+    ...others,
   });
 }
 
@@ -131,7 +139,7 @@ describe.each([
 });
 
 it("fp16 rounds matrices once, and nothing else", async () => {
-  const [full, half] = [await exported("llava_clip_llama"), await exported("llava_clip_llama", "fp16")];
+  const [full, half] = [await exported("llava_clip_llama"), await exported("llava_clip_llama", { dtype: "fp16" })];
   for (const part of ["embed", "vision", "decoder"] as const)
     for (const [name, { shape, data }] of full[part].initializers) {
       const rounded = half[part].initializers.get(name) ?? expect.fail(name);
@@ -146,4 +154,23 @@ it("fp16 rounds matrices once, and nothing else", async () => {
   const embeddings = output(runGraph(full.embed, { input_ids: ids }), "inputs_embeds");
   const logits = ({ decoder }: Exported) => output(decode(decoder, embeddings, ids), "logits");
   expect(relativeError(logits(half), logits(full))).toBeLessThan(5e-3);
+});
+
+it("num_logits_to_keep keeps the last logits, 0 all", async () => {
+  const [all, some] = [await exported("llava_full"), await exported("llava_full", { numLogitsToKeep: true })];
+  const ids = { shape: [2, 3], data: Float64Array.of(4, 5, 6, 7, 8, 9) };
+  const mask = { shape: [2, 3], data: new Float64Array(6).fill(1) };
+  const embeddings = output(runGraph(all.embed, { input_ids: ids }), "inputs_embeds");
+  const logits = output(decode(all.decoder, embeddings, mask), "logits");
+  const rows = (from: number) =>
+    [0, 1].flatMap((b) => [...logits.data.subarray((b * 3 + from) * 97, (b + 1) * 3 * 97)]);
+  for (const [count, from] of [
+    [0, 0],
+    [1, 2],
+    [2, 1],
+  ] as const) {
+    const num_logits_to_keep = { shape: [], data: Float64Array.of(count) };
+    const kept = output(decode(some.decoder, embeddings, mask, undefined, { num_logits_to_keep }), "logits");
+    expect(kept).toEqual({ shape: [2, 3 - from, 97], data: Float64Array.from(rows(from)) });
+  }
 });

@@ -30,6 +30,13 @@ export interface ExportOnnx {
    * @defaultValue 2³¹ − 1, protobuf's own limit
    */
   readonly largestFile?: number;
+  /**
+   * Adds the input `num_logits_to_keep`, by which transformers.js 4 asks for the last position's logits alone while it generates: 4·V bytes
+   * less a token of the prompt. 3.x doesn't know it and stops.
+   *
+   * @defaultValue false
+   */
+  readonly numLogitsToKeep?: boolean;
 }
 
 /** A file that was written. */
@@ -51,10 +58,12 @@ export interface ExportedFile {
 export async function exportOnnx(
   folder: string,
   out: string,
-  { dtype = "fp32", largestFile = LARGEST_FILE }: ExportOnnx = {},
+  { dtype = "fp32", largestFile = LARGEST_FILE, numLogitsToKeep = false }: ExportOnnx = {},
 ): Promise<ExportedFile[]> {
   if (!DTYPES.includes(dtype))
     throw new KdError("KD_CONFIG", `exportOnnx: dtype must be one of ${DTYPES.join(", ")}, got "${dtype}"`);
+  if (!(Number.isInteger(largestFile) && largestFile > 0 && largestFile <= LARGEST_FILE))
+    throw new KdError("KD_CONFIG", `exportOnnx: largestFile must be from 1 to ${LARGEST_FILE}, got ${largestFile}`);
   const target = resolve(out); // without a slash at its end
   if ((await stat(target).catch(() => undefined)) !== undefined)
     throw new KdError("KD_CONFIG", `exportOnnx: ${out} exists; remove it or choose another folder`);
@@ -65,7 +74,7 @@ export async function exportOnnx(
     "README.md": onnxCard(source.card, dtype),
     "preprocessor_config.json": json(preprocessorJson(source, config)),
     "processor_config.json": json(processorJson(source, config)),
-    "tokenizer.json": json(source.tokenizer),
+    "tokenizer.json": source.tokenizerText,
     "tokenizer_config.json": json(tokenizerJson(source)),
     "generation_config.json": json(generationJson(source)),
   };
@@ -79,7 +88,7 @@ export async function exportOnnx(
     const files: ExportedFile[] = [];
     const external: Record<string, number> = {};
     for (const build of [embedGraph, visionGraph, decoderGraph]) {
-      const graph = build(config, { weights, dtype });
+      const graph = build(config, { weights, dtype }, { numLogitsToKeep });
       const file = `${graph.name}${dtype === "fp16" ? "_fp16" : ""}.onnx`;
       const written = await writeModel(join(aside, "onnx", file), graph, { largestFile });
       files.push(...written.map(({ path, bytes }) => ({ name: `onnx/${basename(path)}`, bytes })));

@@ -36,6 +36,7 @@ export async function readSource(folder: string): Promise<Source> {
     folder,
     config,
     tokenizer,
+    tokenizerText: (await readText(join(folder, "tokenizer.json"))) ?? "",
     tokenizerConfig,
     preprocessor,
     processor,
