@@ -28,8 +28,8 @@ const versionsOf = ({ versions }: RunOptions): Record<string, string> => ({ node
 /** All that a checkpoint's last bits may depend on. */
 export const madeBy = (options: RunOptions): Environment => ({ ...options.environment, ...versionsOf(options) });
 
-/** Opens the run's folder and finds where to go on: the newest whole checkpoint, if there is one. */
-export async function beginRun(options: RunOptions): Promise<{ checkpoint?: Checkpoint; notices: string[] }> {
+/** Opens the run's folder and finds where to go on: the newest whole checkpoint, if there is one. Adds to `notices` what the user should read. */
+export async function beginRun(options: RunOptions, notices: string[]): Promise<Checkpoint | undefined> {
   const { folder, stages, start = "new", from, fork } = options;
   const names = stages.map(({ name }) => name);
   if (names.length === 0 || new Set(names).size < names.length)
@@ -39,7 +39,7 @@ export async function beginRun(options: RunOptions): Promise<{ checkpoint?: Chec
       "KD_CONFIG",
       `runStages: from "${from}" needs start "resume" and one of the stages ${names.join(", ")}`,
     );
-  const notices = await openRunFolder(folder, { ...options, versions: versionsOf(options), start });
+  notices.push(...(await openRunFolder(folder, { ...options, versions: versionsOf(options), start })));
   const checkpoints = checkpointsPath(folder);
   return writing(folder, async () => {
     await sweepCheckpoints(checkpoints);
@@ -57,9 +57,8 @@ export async function beginRun(options: RunOptions): Promise<{ checkpoint?: Chec
           ? "no whole checkpoint is left: the run begins again"
           : `falling back to ${basename(checkpoint.path)}`,
       );
-    if (checkpoint === undefined) return { notices };
-    notices.push(...otherEnvironment(checkpoint.environment, madeBy(options)));
-    return { checkpoint, notices };
+    if (checkpoint !== undefined) notices.push(...otherEnvironment(checkpoint.environment, madeBy(options)));
+    return checkpoint;
   });
 }
 

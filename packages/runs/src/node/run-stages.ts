@@ -21,14 +21,15 @@ import { summaryOf, summaryPath } from "./summary.ts";
  */
 export async function* runStages(options: RunOptions): AsyncGenerator<RunEvent, RunResult, undefined> {
   const { folder, stages, handOver, checkpointEvery = 200, keepLast = 2, evaluate, best: aim, signal } = options;
-  const { checkpoint, notices } = await beginRun(options);
+  const notices: string[] = [];
+  let restored = await beginRun(options, notices);
   for (const message of notices) yield { kind: "notice", message };
   const offsets = offsetsOf(stages);
-  const first = checkpoint?.step ?? 0;
+  const first = restored?.step ?? 0;
   let done = first;
-  let best = checkpoint?.best;
+  let best = restored?.best;
   const began = performance.now();
-  const saver = createCheckpointer(checkpointsPath(folder), { last: checkpoint?.path, keepLast, keep: offsets });
+  const saver = createCheckpointer(checkpointsPath(folder), { last: restored?.path, keepLast, keep: offsets });
   const metrics = await openMetrics(metricsPath(folder), done);
   const events = await openEventFile(folder, metrics.rows).catch(async (error) => {
     await metrics.close();
@@ -49,9 +50,10 @@ export async function* runStages(options: RunOptions): AsyncGenerator<RunEvent, 
         continue;
       }
       const inside = done > before;
-      if (checkpoint !== undefined && done === checkpoint.step && !inside) await handOver(checkpoint.training);
+      if (restored !== undefined && !inside) await handOver(restored.training);
       yield { kind: "stage", stage: name, state: inside ? "resumes" : "begins", step: done - before };
-      const training = await stage.open(inside ? checkpoint?.training : undefined);
+      const training = await stage.open(inside ? restored?.training : undefined);
+      restored = undefined; // as large as the model and its moments
       const [started, from] = [performance.now(), done];
       let cpu = process.cpuUsage();
       try {
@@ -95,7 +97,7 @@ export async function* runStages(options: RunOptions): AsyncGenerator<RunEvent, 
         training.dispose();
       }
     }
-    if (checkpoint !== undefined && done === checkpoint.step) await handOver(checkpoint.training); // nothing was left to train
+    if (restored !== undefined) await handOver(restored.training); // nothing was left to train
     const seconds = { seconds: (performance.now() - began) / 1000, checkpointSeconds: saver.milliseconds / 1000 };
     if (first < done || !existsSync(summaryPath(folder)))
       await writing(folder, async () => writeJson(summaryPath(folder), await summaryOf(folder, result(true), seconds)));
