@@ -15,6 +15,7 @@ import type { LlavaConfig } from "./config.ts";
 import { imageFeatures } from "./image-features.ts";
 import { VISION } from "./names.ts";
 import { project } from "./project.ts";
+import { explainVisualTokens, visualTokens } from "./visual-tokens.ts";
 
 /** Options of {@link embedInputs}. */
 export interface EmbedInputs {
@@ -52,14 +53,14 @@ export function embedInputs({
         "KD_DATA",
         `embedInputs: ${imageSpans.length} image spans but no images; set the batch's images`,
       );
-    const features = imageFeatures({ config, params, tower, images, gradientCheckpointing, ...options });
-    const [count, length] = features.shape;
+    const [count, length] = [images.shape[0], visualTokens(config)];
     for (const span of imageSpans)
       if (span.length !== length || span.image < 0 || span.image >= count || span.start + span.length > shape[1])
         throw new KdError(
           "KD_DATA",
-          `embedInputs: sample ${span.sample} has ${span.length} image tokens for image ${span.image}, the tower gives ${count} images of ${length} tokens (vision_feature_select_strategy "full" or "default" differ by one); expand <image> to ${length} tokens`,
+          `embedInputs: sample ${span.sample} has ${span.length} image tokens for image ${span.image}, the tower gives ${count} images of ${length} tokens: ${explainVisualTokens(config)}; expand <image> to ${length} tokens, and let teacher and student select alike`,
         );
+    const features = imageFeatures({ config, params, tower, images, gradientCheckpointing, ...options });
     const width = config.text_config.hidden_size;
     const towerTrained = trainable !== undefined && [...trainable].some((name) => name.startsWith(VISION));
     const projected = reshape(project(towerTrained ? features : constant(features), params, trainable), [

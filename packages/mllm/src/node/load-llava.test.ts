@@ -1,14 +1,14 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { WritableTensor } from "@kd/safetensors";
 import { writeSafetensors } from "@kd/safetensors/node";
-import { halfOf, memory, memoryReport, type Tensor, useBackend } from "@kd/tensor-core";
+import { createRng, halfOf, memory, memoryReport, type Tensor, tensor1d, useBackend } from "@kd/tensor-core";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { oneEngine, valuesOf } from "../../../tensor-core/test/engines.ts";
-import { tinyBatch, tinyLlava } from "../../test/tiny-llava.ts";
-import { generate, type Llava } from "../index.ts";
-import { loadLlava, saveLlava } from "./index.ts";
+import { tinyBatch, tinyConfig, tinyLlava } from "../../test/tiny-llava.ts";
+import { createLlava, generate, initLlava, type Llava, llavaShapes } from "../index.ts";
+import { loadLlava, loadParams, openLlava, saveLlava } from "./index.ts";
 
 let home: string;
 let tensors: [string, WritableTensor][];
@@ -38,6 +38,23 @@ it.each([
     /norm\.weight" must be \[8\], got \[2, 4\]/,
   ],
   [
+    "quantised",
+    () =>
+      tensors.map(([name, t]) => [
+        name,
+        name.endsWith("fc1.bias") ? { ...t, dtype: "I8", data: new Uint8Array(16) } : t,
+      ]),
+    /fc1\.bias" must be one of F32, F16, BF16, F64, got I8: whole numbers are quantised/,
+  ],
+  [
+    "repeated",
+    () => [
+      ...tensors,
+      ["model.multi_modal_projector.linear_1.bias", tensors.find(([n]) => n.endsWith("linear_1.bias"))?.[1]],
+    ],
+    /expected "multi_modal_projector\.linear_1\.bias" once, got/,
+  ],
+  [
     "foreign",
     () => [...tensors, ["something.else", { dtype: "F32", shape: [1], data: Float32Array.of(1) }]],
     /"something\.else" belongs to no part/,
@@ -46,11 +63,13 @@ it.each([
   "names the folder and a %s tensor",
   async (name, weights, text) => {
     const folder = await folderOf(name, weights());
+    const before = memory().numTensors;
     await expect(loadLlava(folder)).rejects.toThrow(text);
     await expect(loadLlava(folder)).rejects.toMatchObject({
       code: "KD_WEIGHTS",
       message: expect.stringContaining(folder),
     });
+    expect(memory().numTensors).toBe(before);
   },
 );
 
@@ -103,4 +122,22 @@ it("names a config.json that is missing or is none", async () => {
   await expect(loadLlava(folder)).rejects.toMatchObject({ code: "KD_CONFIG" });
   await writeFile(join(folder, "config.json"), '{"text_config":{}}');
   await expect(loadLlava(folder)).rejects.toThrow(/vision_config/);
+});
+
+it("frees what it has read when a file breaks off, and saves nothing that F16 cannot hold", async () => {
+  const folder = await folderOf("shrunk", tensors);
+  const { parts, config } = await openLlava(folder);
+  const whole = await readFile(join(folder, "model.safetensors"));
+  await writeFile(join(folder, "model.safetensors"), whole.subarray(0, whole.length - 9));
+  const before = memory().numTensors;
+  await expect(loadParams(parts, { shapes: llavaShapes(config) })).rejects.toThrow(/it is truncated/);
+  expect(memory().numTensors).toBe(before);
+  const params = initLlava(tinyConfig, createRng(1), {
+    from: new Map([["language_model.model.norm.weight", tensor1d([1, 2, 3, 4, 5, 6, 7, 70000])]]),
+  });
+  const model = await createLlava({ config: tinyConfig, params });
+  await expect(saveLlava(model, join(home, "large"), { dtype: "F16" })).rejects.toThrow(
+    /norm\.weight" holds 70000, beyond/,
+  );
+  expect((await readdir(home)).filter((name) => name.startsWith("large"))).toEqual([]);
 });
