@@ -2,8 +2,7 @@ import { join } from "node:path";
 import { KdError } from "@kd/contract";
 import { siglipPixels } from "@kd/data";
 import { readImage } from "@kd/data/node";
-import type { LlavaConfig } from "@kd/mllm";
-import { patchesOf } from "@kd/vision-encoder";
+import { type LlavaConfig, visualTokens } from "@kd/mllm";
 import { z } from "zod";
 import { readJsonIfThere } from "./json-file.ts";
 
@@ -46,7 +45,12 @@ export async function openImageProcessor(folder: string, config: LlavaConfig): P
       "KD_CONFIG",
       `${path}: expected SigLIP's processing; ${z.prettifyError(error)}; this version reads no other`,
     );
-  const { image_size: size } = config.vision_config;
+  const { image_size: size, model_type } = config.vision_config;
+  if (model_type !== "siglip_vision_model")
+    throw new KdError(
+      "KD_CONFIG",
+      `${folder}: pictures of a ${model_type} are processed otherwise than SigLIP's; this version reads no other`,
+    );
   return {
     name: `siglip ${size} square`,
     size,
@@ -54,10 +58,6 @@ export async function openImageProcessor(folder: string, config: LlavaConfig): P
     pixels: async (file) => siglipPixels(await readImage(file, { background: "white" }), { size }),
   };
 }
-
-/** Patches of a picture, less the first where the configuration drops it. */
-export const visualTokens = ({ vision_config, vision_feature_select_strategy: select }: LlavaConfig): number =>
-  patchesOf(vision_config) - (select === "full" ? 0 : 1);
 
 /** A model folder's `preprocessor_config.json` for pictures processed as above. */
 export const preprocessorConfig = (size: number): object => ({

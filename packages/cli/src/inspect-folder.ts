@@ -1,9 +1,8 @@
-import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { KdError } from "@kd/contract";
+import { resolveModelFolder } from "@kd/mllm/node";
 import { readJson } from "./json-file.ts";
-import { type Layout, type ModelLayout, plainName, understandConfig } from "./model-layout.ts";
-import { storedTensors, type TensorEntry } from "./stored-tensors.ts";
+import { type Layout, type ModelLayout, readLayout, type Tensors } from "./model-layout.ts";
 import { readTextFiles, tokensById } from "./text-files.ts";
 
 /** What a model folder holds; plain data. */
@@ -29,16 +28,13 @@ export interface Inspection {
   readonly findings: readonly string[];
 }
 
-/** Reads a model folder without its weights. */
-export async function inspectFolder(folder: string): Promise<Inspection> {
-  if (!(await stat(folder).catch(() => undefined))?.isDirectory())
-    throw new KdError("KD_CONFIG", `${folder}: expected a model folder, got none; check the path`);
+/** Reads a model folder, or an id of the hub, without its weights. */
+export async function inspectFolder(folderOrId: string): Promise<Inspection> {
+  const folder = await resolveModelFolder(folderOrId);
   const config = await readJson(join(folder, "config.json"));
-  const tensors = await storedTensors(folder);
   const findings: string[] = [];
-  const { layout, shapes, sizes, image } = understandConfig(config, join(folder, "config.json"), findings);
-  if (tensors.size === 0) findings.push("no .safetensors file");
-  else if (shapes !== undefined) findings.push(...compare(tensors, shapes, layout));
+  const { layout, shapes, sizes, image, tensors } = await readLayout(folder, config, findings);
+  if (shapes !== undefined) findings.push(...compare(tensors, shapes));
   return {
     folder,
     layout,
@@ -54,20 +50,15 @@ export async function inspectFolder(folder: string): Promise<Inspection> {
 const UNREAD = /vision_model\.head\.|position_ids$|lm_head\.weight$|^text_model\.|^logit_(scale|bias)$/;
 const SHOWN = 5;
 
-function compare(
-  tensors: ReadonlyMap<string, TensorEntry>,
-  shapes: ReadonlyMap<string, readonly number[]>,
-  layout: Layout,
-): string[] {
-  const held = new Map([...tensors].map(([name, entry]) => [plainName(name, layout), entry]));
+function compare(tensors: Tensors, shapes: ReadonlyMap<string, readonly number[]>): string[] {
   const listed = (what: string, names: readonly string[]): string[] =>
     names.length === 0
       ? []
       : [`${names.length} ${what}: ${names.slice(0, SHOWN).join(", ")}${names.length > SHOWN ? ", …" : ""}`];
-  const missing = [...shapes.keys()].filter((name) => !held.has(name));
-  const extra = [...held.keys()].filter((name) => !shapes.has(name) && !UNREAD.test(name));
+  const missing = [...shapes.keys()].filter((name) => !tensors.has(name));
+  const extra = [...tensors.keys()].filter((name) => !shapes.has(name) && !UNREAD.test(name));
   const misshapen = [...shapes].flatMap(([name, shape]) => {
-    const got = held.get(name)?.shape;
+    const got = tensors.get(name)?.shape;
     return got === undefined || got.join() === shape.join() ? [] : [`${name} [${got}] instead of [${shape}]`];
   });
   return [
@@ -77,19 +68,19 @@ function compare(
   ];
 }
 
-function partsOf(tensors: ReadonlyMap<string, TensorEntry>, layout: Layout): Inspection["parts"] {
+function partsOf(tensors: Tensors, layout: Layout): Inspection["parts"] {
   const partOf = (name: string): string => {
-    if (layout !== "llava") return layout === "unknown" ? (name.split(".")[0] as string) : layout.replace("-", " ");
-    const plain = plainName(name, layout);
-    if (plain.startsWith("vision_tower.")) return "vision tower";
-    return plain.startsWith("multi_modal_projector.") ? "projector" : "language model";
+    if (layout === "unknown") return name.split(".")[0] as string;
+    if (layout === "language-model" || layout === "vision-tower") return layout.replace("-", " ");
+    if (name.startsWith("vision_tower.")) return "vision tower";
+    return name.startsWith("multi_modal_projector.") ? "projector" : "language model";
   };
   const parts = new Map<string, { tensors: number; parameters: number; bytes: number; dtypes: Set<string> }>();
-  for (const [name, { dtype, shape, bytes }] of tensors) {
+  for (const [name, { dtype, shape, length }] of tensors) {
     const part = parts.get(partOf(name)) ?? { tensors: 0, parameters: 0, bytes: 0, dtypes: new Set<string>() };
     part.tensors++;
     part.parameters += shape.reduce((product, size) => product * size, 1);
-    part.bytes += bytes;
+    part.bytes += length;
     parts.set(partOf(name), { ...part, dtypes: part.dtypes.add(dtype) });
   }
   return [...parts].map(([name, part]) => ({ name, ...part, dtypes: [...part.dtypes].sort() }));

@@ -1,9 +1,8 @@
 import { join } from "node:path";
-import { KdError } from "@kd/contract";
-import { toFloat32 } from "@kd/safetensors";
-import { readWeights } from "@kd/safetensors/node";
+import { loadParams } from "@kd/mllm/node";
+import { openWeights } from "@kd/safetensors/node";
 import { parseSlmConfig, type SlmConfig, slmShapes } from "@kd/slm";
-import { type Params, tensor } from "@kd/tensor-core";
+import type { Params } from "@kd/tensor-core";
 import { readJson } from "./json-file.ts";
 
 /** Where a LLaVA model keeps its language model. */
@@ -19,35 +18,15 @@ export interface LanguageModel {
 /**
  * Reads a language model's folder (`Qwen2ForCausalLM`, `LlamaForCausalLM`).
  *
- * @throws KdError `KD_CONFIG` for another architecture, `KD_WEIGHTS` for a missing or misshapen tensor.
+ * @throws KdError `KD_CONFIG` for another architecture, `KD_WEIGHTS` for a missing, foreign or misshapen tensor.
  */
 export async function readLanguageModel(folder: string): Promise<LanguageModel> {
   const path = join(folder, "config.json");
-  const raw = await readJson(path);
-  const config = parseSlmConfig(raw, path);
-  return { config, params: await readParams(folder, slmShapes(config), (name) => PREFIX + name) };
-}
-
-/** The tensors of these names and shapes, in float32; others of the folder are left alone. */
-export async function readParams(
-  folder: string,
-  shapes: ReadonlyMap<string, readonly number[]>,
-  rename: (name: string) => string,
-): Promise<Params> {
-  const params: Params = new Map();
-  for (const [stored, weight] of await readWeights(folder)) {
-    const name = rename(stored);
-    const shape = shapes.get(name);
-    if (shape === undefined) continue;
-    if (shape.join() !== weight.shape.join())
-      throw new KdError(
-        "KD_WEIGHTS",
-        `${folder}: "${stored}" must be [${shape.join(", ")}], got [${weight.shape.join(", ")}]; check config.json`,
-      );
-    params.set(name, tensor(Float32Array.from(toFloat32(weight)), [...shape]));
-  }
-  const missing = [...shapes.keys()].find((name) => !params.has(name));
-  if (missing !== undefined)
-    throw new KdError("KD_WEIGHTS", `${folder}: tensor "${missing}" is missing; the weights are of another model`);
-  return params;
+  const config = parseSlmConfig(await readJson(path), path);
+  const params = await loadParams([{ weights: await openWeights(folder) }], {
+    shapes: slmShapes(config),
+    rename: (name) => PREFIX + name,
+    ignored: (name) => name.endsWith("lm_head.weight") || name.endsWith("rotary_emb.inv_freq"),
+  });
+  return { config, params };
 }

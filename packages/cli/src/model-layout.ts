@@ -1,64 +1,100 @@
+import { join } from "node:path";
 import { KdError } from "@kd/contract";
-import { llavaShapes, parseLlavaConfig } from "@kd/mllm";
-import { parseSlmConfig, slmShapes } from "@kd/slm";
-import { parseSiglipConfig, siglipShapes } from "@kd/vision-encoder";
-import { visualTokens } from "./image-processor.ts";
+import { type LlavaConfig, llavaShapes, visualTokens } from "@kd/mllm";
+import { openLlava } from "@kd/mllm/node";
+import { openWeights, type Weights } from "@kd/safetensors/node";
+import { parseSlmConfig, type SlmConfig, slmShapes } from "@kd/slm";
+import { parseVisionConfig, type VisionConfig, visionShapes } from "@kd/vision-encoder";
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** `llava`, `language-model` or `vision-tower`; `unknown` where this version reads no such model. */
-export type Layout = "llava" | "language-model" | "vision-tower" | "unknown";
+/** Tensors by name, not read. */
+export type Tensors = Weights["tensors"];
 
-/** What a `config.json` says of a model. */
+/** What a model folder is; `tinyllava` in one checkpoint or in parts; `unknown` where this version reads no such model. */
+export type Layout = "llava" | "tinyllava" | "tinyllava-parts" | "language-model" | "vision-tower" | "unknown";
+
+/** What a model folder says of its model. */
 export interface ModelLayout {
   readonly layout: Layout;
-  readonly sizes: Readonly<Record<string, number | string | boolean>>;
+  readonly sizes: Readonly<Record<string, unknown>>;
   readonly image: { readonly size: number; readonly visual_tokens: number; readonly image_token: number } | null;
+  /** Under the names that they have in memory. */
+  readonly tensors: Tensors;
   /** Every tensor that the model reads; absent for an unknown one. */
   readonly shapes?: ReadonlyMap<string, readonly number[]>;
 }
 
-/** Reads a configuration; what is wrong with it goes to `findings`. */
-export function understandConfig(config: Json, where: string, findings: string[]): ModelLayout {
+/** Recognises a folder and opens its weights; what is wrong goes to `findings`. */
+export async function readLayout(folder: string, config: Json, findings: string[]): Promise<ModelLayout> {
   try {
-    if (config.vision_config !== undefined && config.text_config !== undefined && config.model_type !== "siglip") {
-      const llava = parseLlavaConfig(config, where);
-      const { vision_feature_layer, vision_feature_select_strategy, image_token_index } = llava;
-      const image = {
-        size: llava.vision_config.image_size,
-        visual_tokens: visualTokens(llava),
-        image_token: image_token_index,
-      };
-      const sizes = {
-        ...textSizes(llava.text_config),
-        ...towerSizes(llava.vision_config),
-        vision_feature_layer,
-        vision_feature_select_strategy,
-      };
-      return { layout: "llava", shapes: llavaShapes(llava), sizes, image };
-    }
-    if (String(config.model_type).startsWith("siglip")) {
-      const tower = parseSiglipConfig(config.vision_config ?? config, where);
-      return {
-        layout: "vision-tower",
-        shapes: siglipShapes(tower, "vision_model."),
-        sizes: towerSizes(tower),
-        image: null,
-      };
-    }
-    if (config.model_type === "qwen2" || config.model_type === "llama") {
-      const model = parseSlmConfig(config, where);
-      return { layout: "language-model", shapes: slmShapes(model, ""), sizes: textSizes(model), image: null };
-    }
-    findings.push(`model_type ${JSON.stringify(config.model_type ?? null)} is none that this version reads`);
+    return await recognise(folder, config);
   } catch (error) {
     if (!KdError.is(error)) throw error;
     findings.push(error.message.replaceAll(/\s*\n\s*/g, " "));
   }
-  return { layout: "unknown", sizes: {}, image: null };
+  const tensors = await openWeights(folder).then(
+    (weights) => weights.tensors,
+    () => new Map() as Tensors,
+  );
+  return { layout: "unknown", sizes: {}, image: null, tensors };
 }
 
-const textSizes = (c: ReturnType<typeof parseSlmConfig>) => ({
+async function recognise(folder: string, config: Json): Promise<ModelLayout> {
+  const file = join(folder, "config.json");
+  const type = String(config.model_type ?? "none");
+  const isLlava = config.vision_config !== undefined && type !== "siglip" && type !== "clip";
+  if (isLlava || type === "tinyllava") {
+    const { layout, config: llava, parts } = await openLlava(folder);
+    const named = parts.flatMap(({ weights, rename }) =>
+      [...weights.tensors].map(([name, tensor]) => [rename(name), tensor] as const),
+    );
+    return {
+      layout,
+      sizes: llavaSizes(llava),
+      image: imageOf(llava),
+      tensors: new Map(named),
+      shapes: llavaShapes(llava),
+    };
+  }
+  const { tensors } = await openWeights(folder);
+  if (/^(siglip|clip)/.test(type)) {
+    const tower = parseVisionConfig(config.vision_config ?? config, file);
+    return {
+      layout: "vision-tower",
+      sizes: towerSizes(tower),
+      image: null,
+      tensors,
+      shapes: visionShapes(tower, "vision_model."),
+    };
+  }
+  if (type === "qwen2" || type === "llama") {
+    const model = parseSlmConfig(config, file);
+    return { layout: "language-model", sizes: textSizes(model), image: null, tensors, shapes: slmShapes(model, "") };
+  }
+  throw new KdError("KD_CONFIG", `${file}: model_type ${type} is none that this version reads`);
+}
+
+const imageOf = (config: LlavaConfig): NonNullable<ModelLayout["image"]> => ({
+  size: config.vision_config.image_size,
+  visual_tokens: visualTokens(config),
+  image_token: config.image_token_index,
+});
+
+const llavaSizes = ({
+  text_config,
+  vision_config,
+  vision_feature_layer,
+  vision_feature_select_strategy,
+}: LlavaConfig) => ({
+  ...textSizes(text_config),
+  ...towerSizes(vision_config),
+  vision_feature_layer,
+  vision_feature_select_strategy,
+});
+
+const textSizes = (c: SlmConfig) => ({
+  decoder: c.model_type,
   layers: c.num_hidden_layers,
   width: c.hidden_size,
   heads: c.num_attention_heads,
@@ -66,17 +102,11 @@ const textSizes = (c: ReturnType<typeof parseSlmConfig>) => ({
   vocab_size: c.vocab_size,
   tied_head: c.tie_word_embeddings,
 });
-const towerSizes = (c: ReturnType<typeof parseSiglipConfig>) => ({
+
+const towerSizes = (c: VisionConfig) => ({
+  tower: c.model_type,
   vision_layers: c.num_hidden_layers,
   vision_width: c.hidden_size,
   patch_size: c.patch_size,
   image_size: c.image_size,
 });
-
-/** As transformers ≥ 4.52 calls it → as older versions do and as the shapes are named. */
-export function plainName(name: string, layout: Layout): string {
-  if (layout !== "llava") return name;
-  if (name === "lm_head.weight") return `language_model.${name}`;
-  if (name.startsWith("model.language_model.")) return name.replace("model.language_model.", "language_model.model.");
-  return name.replace(/^model\.(vision_tower|multi_modal_projector)\./, "$1.");
-}

@@ -1,8 +1,7 @@
 import { join } from "node:path";
 import { KdError } from "@kd/contract";
-import type { Llava, LlavaConfig } from "@kd/mllm";
-import { parseLlavaConfig } from "@kd/mllm";
-import { loadLlava } from "@kd/mllm/node";
+import type { Llava } from "@kd/mllm";
+import { loadLlava, openLlava as recognise, resolveModelFolder } from "@kd/mllm/node";
 import type { SlmConfig } from "@kd/slm";
 import type { HalfFormat, Params } from "@kd/tensor-core";
 import { type ImageProcessor, openImageProcessor } from "./image-processor.ts";
@@ -20,8 +19,9 @@ export interface OpenModel {
   readonly vision?: { readonly model: Llava; readonly processor: ImageProcessor };
 }
 
-/** A LLaVA folder, or a language model's. Throws `KD_CONFIG`, `KD_WEIGHTS`, `KD_SAFETENSORS` or `KD_DATA` with the file's name. */
-export async function openModel(folder: string): Promise<OpenModel> {
+/** A LLaVA folder, a language model's, or an id of the hub. Throws `KD_CONFIG`, `KD_WEIGHTS`, `KD_SAFETENSORS` or `KD_DATA` with the file's name. */
+export async function openModel(folderOrId: string): Promise<OpenModel> {
+  const folder = await resolveModelFolder(folderOrId);
   const raw = await readJson(join(folder, "config.json"));
   const text = await readTextFiles(folder);
   if (raw.vision_config === undefined) return { folder, text, ...(await readLanguageModel(folder)) };
@@ -35,13 +35,8 @@ export async function openLlava(
   folder: string,
   { keep = "float32" }: { readonly keep?: "float32" | HalfFormat } = {},
 ): Promise<{ readonly model: Llava; readonly processor: ImageProcessor }> {
-  const processor = await openImageProcessor(folder, await readLlavaConfig(folder));
+  const processor = await openImageProcessor(folder, (await recognise(folder)).config);
   return { model: await loadLlava(folder, { processor: processor.name, keep }), processor };
-}
-
-export async function readLlavaConfig(folder: string): Promise<LlavaConfig> {
-  const path = join(folder, "config.json");
-  return parseLlavaConfig(await readJson(path), path);
 }
 
 /** A tokenizer with more ids than the embedding has rows is another model's. */

@@ -154,7 +154,7 @@ it("convert writes another type, keeps the text files and overwrites nothing", a
   const convert = ["convert", at("student"), "--out", at("half"), "--dtype", "bf16"];
   expect(JSON.parse((await kd([...convert, "--json"])).out)).toMatchObject({
     out: at("half"),
-    files: ["tokenizer.json", "tokenizer_config.json"],
+    files: ["README.md", "tokenizer.json", "tokenizer_config.json"],
   });
   expect(JSON.parse((await kd(["inspect", at("half"), "--json"])).out)).toMatchObject({
     findings: [],

@@ -23,11 +23,12 @@ export function convertCommand(): Command {
     .addOption(new Option("--dtype <type>", "type of the weights").choices(["f32", "f16", "bf16"]).default("f32"))
     .option("--json", "one JSON object: out, dtype, tensors, files")
     .addHelpText("after", "\nExamples:\n  kd convert llava-folder --out half --dtype bf16")
-    .action(async (folder: string, flags: Flags) => {
+    .action(async (folderOrId: string, flags: Flags) => {
       const { out, dtype, json } = flags;
       await startEngine(flags);
       const { openLlava } = await import("../open-model.ts");
-      const { saveLlava } = await import("@kd/mllm/node");
+      const { resolveModelFolder, saveLlava } = await import("@kd/mllm/node");
+      const folder = await resolveModelFolder(folderOrId);
       const { model } = await openLlava(folder);
       const names = (await readdir(folder)).filter((name) => TEXT_FILES.test(name));
       const files = Object.fromEntries(

@@ -31,7 +31,10 @@ function describe({ layout, model_type, parts, sizes, tokenizer, image, findings
           ] as const,
       ),
       ["together", parts.length > 1 ? `${grouped(sum("parameters"))} parameters, ${bytes(sum("bytes"))}` : undefined],
-      ...Object.entries(sizes).map(([name, value]) => [name.replaceAll("_", " "), String(value)] as const),
+      ...Object.entries(sizes).map(
+        ([name, value]) =>
+          [name.replaceAll("_", " "), Array.isArray(value) ? value.join(", ") : String(value)] as const,
+      ),
       [
         "tokenizer",
         tokenizer

@@ -85,16 +85,10 @@ export interface RunKeys {
 /** A run, all of it known; as JSON it is a configuration that gives the same run. */
 export type RunConfig = RunKeys & { readonly [name in StageName]?: StageConfig };
 
+/** Keys whose values are folders of models, or ids of the hub. */
+export const MODEL_KEYS: readonly string[] = ["teacher", "student", "language_model", "vision_tower"];
 /** Keys whose values are paths. */
-export const PATH_KEYS: readonly string[] = [
-  "teacher",
-  "student",
-  "output_dir",
-  "data_path",
-  "image_folder",
-  "language_model",
-  "vision_tower",
-];
+export const PATH_KEYS: readonly string[] = [...MODEL_KEYS, "output_dir", "data_path", "image_folder"];
 
 /** A stage's template as @kd/data takes it. */
 export function templateOf({ template }: StageConfig): Template {

@@ -1,9 +1,10 @@
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { KdError } from "@kd/contract";
 import { parse as parseYaml } from "yaml";
 import { parseJson } from "../json-file.ts";
-import { PATH_KEYS, type RunConfig } from "./config.ts";
+import { MODEL_KEYS, PATH_KEYS, type RunConfig } from "./config.ts";
 import { isObject, resolveConfig } from "./resolve-config.ts";
 
 type Values = Readonly<Record<string, unknown>>;
@@ -32,12 +33,16 @@ function readYaml(text: string, path: string): unknown {
   }
 }
 
-/** Paths made absolute, at any depth. */
+const HUB_ID = /^[\w-][\w.-]*\/[\w.-]+(@[\w.-]+)?$/;
+
+/** Paths made absolute, at any depth; a model that is no folder may be an id of the hub. */
 function withPaths(values: Values, folder: string): Values {
   return Object.fromEntries(
     Object.entries(values).map(([key, value]) => {
       if (isObject(value)) return [key, withPaths(value, folder)];
-      return [key, PATH_KEYS.includes(key) && typeof value === "string" ? resolve(folder, value) : value];
+      if (typeof value !== "string" || !PATH_KEYS.includes(key)) return [key, value];
+      const path = resolve(folder, value);
+      return [key, MODEL_KEYS.includes(key) && !existsSync(path) && HUB_ID.test(value) ? value : path];
     }),
   );
 }

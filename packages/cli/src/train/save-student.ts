@@ -1,3 +1,5 @@
+import { basename, isAbsolute } from "node:path";
+import { type ModelCard, modelCard } from "@kd/mllm";
 import { saveLlava } from "@kd/mllm/node";
 import { preprocessorConfig } from "../image-processor.ts";
 import { jsonText } from "../json-file.ts";
@@ -20,6 +22,7 @@ export async function saveStudent(
   const [eos] = end === "" ? [] : tokenizer.encode(end);
   await saveLlava(model, folder, {
     files: {
+      "README.md": modelCard(model.config, cardOf(config)),
       "tokenizer.json": jsonText(tokenizerJson),
       "tokenizer_config.json": jsonText({
         ...tokenizerConfig,
@@ -30,4 +33,22 @@ export async function saveStudent(
       "preprocessor_config.json": jsonText(preprocessorConfig(processor.size)),
     },
   });
+}
+
+/** What the run knows of the student; scores are for whoever evaluates it. Folders of this machine say nothing to others: hub ids alone. */
+function cardOf(config: RunConfig): ModelCard {
+  const { student, teacher, output_dir, stages, preset, seed } = config;
+  const ids = (
+    typeof student === "string" ? [student] : [student.language_model, student.vision_tower ?? teacher]
+  ).filter((name) => typeof name === "string" && !isAbsolute(name)) as string[];
+  const rows = [...new Set(stages)].map((name) => {
+    const { epochs, max_steps, batch_size, learning_rate } = config[name] as StageConfig;
+    return `- ${name}: ${max_steps === null ? `${epochs} epochs` : `${max_steps} steps`}, ${batch_size} records a step, learning rate ${learning_rate}`;
+  });
+  return {
+    name: basename(output_dir),
+    ...(ids.length === 0 ? {} : { baseModels: ids }),
+    ...(teacher === null ? {} : { teacher: isAbsolute(teacher) ? basename(teacher) : teacher }),
+    training: `Stages ${stages.join(", ")}, weights of preset ${preset}, seed ${seed}.\n\n${rows.join("\n")}`,
+  };
 }

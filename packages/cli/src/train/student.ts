@@ -1,12 +1,14 @@
 import { join } from "node:path";
 import { KdError } from "@kd/contract";
 import { createLlava, initLlava, type Llava, type LlavaConfig, parseLlavaConfig } from "@kd/mllm";
+import { loadParams, openLlava as recognise, resolveModelFolder } from "@kd/mllm/node";
+import { openWeights } from "@kd/safetensors/node";
 import { createRng, dispose, type HalfFormat, type Params } from "@kd/tensor-core";
-import { parseSiglipConfig, siglipShapes } from "@kd/vision-encoder";
+import { parseVisionConfig, visionShapes } from "@kd/vision-encoder";
 import { type ImageProcessor, openImageProcessor } from "../image-processor.ts";
 import { readJson } from "../json-file.ts";
-import { readLanguageModel, readParams } from "../language-model.ts";
-import { openLlava, readLlavaConfig } from "../open-model.ts";
+import { readLanguageModel } from "../language-model.ts";
+import { openLlava } from "../open-model.ts";
 import { readTextFiles, type TextFiles, tokensById } from "../text-files.ts";
 import type { RunConfig } from "./config.ts";
 
@@ -20,10 +22,16 @@ export interface Student {
 }
 
 /** A student's folder as it is; or a language model and a tower with a new projector between them, as LLaVA starts. */
-export async function openStudent({ student, teacher, seed }: RunConfig): Promise<Student> {
-  if (typeof student === "string") return { ...(await openLlava(student)), text: await readTextFiles(student) };
-  const { language_model: folder, vision_tower, vision_feature_layer, vision_feature_select_strategy } = student;
-  const taught = teacher === null ? undefined : await readLlavaConfig(teacher);
+export async function openStudent({ student, teacher: teacherId, seed }: RunConfig): Promise<Student> {
+  if (typeof student === "string") {
+    const folder = await resolveModelFolder(student);
+    return { ...(await openLlava(folder)), text: await readTextFiles(folder) };
+  }
+  const { vision_feature_layer, vision_feature_select_strategy } = student;
+  const folder = await resolveModelFolder(student.language_model);
+  const teacher = teacherId === null ? null : await resolveModelFolder(teacherId);
+  const vision_tower = student.vision_tower && (await resolveModelFolder(student.vision_tower));
+  const taught = teacher === null ? undefined : (await recognise(teacher)).config;
   const tower = vision_tower ?? teacher;
   if (tower === null)
     throw new KdError(
@@ -48,14 +56,27 @@ export async function openStudent({ student, teacher, seed }: RunConfig): Promis
   return { model: await createLlava({ config, params, processor: processor.name }), processor, text };
 }
 
-/** A tower's own folder, a whole SigLIP's, or a LLaVA model's. */
+/** A tower's own folder, a whole SigLIP's or CLIP's, or that of a vision-language model. */
 async function readTower(folder: string): Promise<{ config: LlavaConfig["vision_config"]; params: Params }> {
   const path = join(folder, "config.json");
   const raw = await readJson(path);
-  const config = parseSiglipConfig(raw.vision_config ?? raw, path);
-  const rename = (name: string): string =>
-    name.replace(/^(model\.)?(vision_tower\.)?(vision_model\.)/, "vision_tower.$3");
-  return { config, params: await readParams(folder, siglipShapes(config), rename) };
+  const all = { ignored: () => true }; // what is not the tower's
+  if (raw.text_config !== undefined && raw.model_type !== "siglip" && raw.model_type !== "clip") {
+    const { config, parts } = await recognise(folder);
+    return {
+      config: config.vision_config,
+      params: await loadParams(parts, { ...all, shapes: visionShapes(config.vision_config) }),
+    };
+  }
+  const config = parseVisionConfig(raw.vision_config ?? raw, path);
+  const rename = (name: string): string => `vision_tower.${name}`;
+  return {
+    config,
+    params: await loadParams([{ weights: await openWeights(folder), rename }], {
+      ...all,
+      shapes: visionShapes(config),
+    }),
+  };
 }
 
 /** The image token of the tokenizer, or a free row of the embedding for it, which the tokenizer then knows. */
@@ -88,9 +109,10 @@ function withImageToken(text: TextFiles, rows: number, wanted?: number): TextFil
  * @throws KdError `KD_CONFIG` where tower, image token or tokenizer are not the student's.
  */
 export async function openTeacher(
-  folder: string,
+  folderOrId: string,
   { keep, student }: { readonly keep: "float32" | HalfFormat; readonly student: Student },
 ): Promise<Llava> {
+  const folder = await resolveModelFolder(folderOrId);
   const { model: own } = await openLlava(folder, { keep });
   const { config, params } = own;
   if (config.image_token_index !== student.model.config.image_token_index)
