@@ -11,7 +11,7 @@ const USAGE = `npm run bench -- COMMAND [options]; see bench/README.md
             each: [--engine E] [--blas off|NAME|PATH] [--threads N] [--steps N] [--json]
   compare   [--configs a,b,c] [--rounds N] [--steps N] [--threads 1,2] [--ours auto,off] [--peers eager,compile]
             [--python PATH] [--dry]                                      beside PyTorch, in turn
-  load      [--size 135m|tiny] [--dtype BF16|F16|F32] [--rounds N] [--json]  a checkpoint, beside reading and widening its bytes
+  load      [--model llava|slm] [--size 135m|tiny] [--dtype BF16|F16|F32] [--rounds N] [--json]  a checkpoint, beside reading and widening its bytes
   growth    [--rounds N] [--threads N] [--blas off|NAME]                 step time as sizes grow
   table     [--check]                                                    the README's table from results.csv`;
 

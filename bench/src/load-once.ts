@@ -2,29 +2,37 @@ import { open } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { loadLlava } from "@kd/mllm/node";
+import { loadSlm } from "@kd/slm/node";
 import { useBackend } from "@kd/tensor-core";
 import { collectGarbage, forgetPeak, peakMib, residentMib } from "./memory.ts";
 import { UsageError } from "./usage-error.ts";
 
 /** One load in one process. */
 export interface Loaded {
-  readonly what: "bytes" | "model";
+  readonly what: "bytes" | "llava" | "slm";
   readonly ms: number;
   readonly cpuMs: number;
   /** Above what was resident before. */
   readonly peakMib: number;
 }
 
+const LOADS = {
+  llava: loadLlava,
+  slm: loadSlm,
+  bytes: (folder: string) => widenFile(join(folder, "model.safetensors")),
+};
+
 /** What `load` starts: one load in this process, after the engine has started; one line of JSON. */
 export async function loadOnce([what, folder = ""]: string[]): Promise<void> {
-  if (what !== "bytes" && what !== "model") throw new UsageError("load-once: expected bytes or model, then a folder");
+  if (what !== "bytes" && what !== "llava" && what !== "slm")
+    throw new UsageError("load-once: expected bytes, llava or slm, then a folder");
   await useBackend({ engine: "wasm", blas: false });
   collectGarbage();
   forgetPeak();
   const idle = residentMib();
   const before = process.cpuUsage();
   const start = performance.now();
-  const kept = what === "model" ? await loadLlava(folder) : await widenFile(join(folder, "model.safetensors"));
+  const kept = await LOADS[what](folder);
   const ms = performance.now() - start;
   const { user, system } = process.cpuUsage(before);
   const result: Loaded = { what, ms, cpuMs: (user + system) / 1000, peakMib: peakMib() - idle };

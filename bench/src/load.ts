@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { llavaShapes, parseLlavaConfig } from "@kd/mllm";
 import { writeWeights } from "@kd/safetensors/node";
+import { parseSlmConfig, slmShapes } from "@kd/slm";
 import { quantile } from "./job.ts";
 import type { Loaded } from "./load-once.ts";
 import { machine } from "./machine.ts";
@@ -33,11 +34,12 @@ const TOWER = {
 };
 const WIDTHS = { BF16: 2, F16: 2, F32: 4 } as const;
 
-/** Times `loadLlava` against a bare loop over the same bytes, each in processes of its own, by turns. */
+/** Times `loadLlava` or `loadSlm` against a bare loop over the same bytes, each in processes of its own, by turns. */
 export async function load(args: string[]): Promise<void> {
   const { values } = parseArgs({
     args,
     options: {
+      model: { type: "string", default: "llava" },
       size: { type: "string", default: "135m" },
       dtype: { type: "string", default: "BF16" },
       rounds: { type: "string", default: "5" },
@@ -45,20 +47,23 @@ export async function load(args: string[]): Promise<void> {
     },
   });
   const text = SIZES[values.size];
-  if (text === undefined || !(values.dtype in WIDTHS))
-    throw new UsageError("load: expected --size 135m or tiny and --dtype BF16, F16 or F32");
+  const model = values.model as "llava" | "slm";
+  if (text === undefined || !(values.dtype in WIDTHS) || !(model === "llava" || model === "slm"))
+    throw new UsageError("load: expected --model llava or slm, --size 135m or tiny, --dtype BF16, F16 or F32");
   const folder = await mkdtemp(join(tmpdir(), "kd-bench-load-"));
   try {
-    const written = await writeModel(folder, text, values.dtype as keyof typeof WIDTHS);
-    const runs: Record<Loaded["what"], Loaded[]> = { bytes: [], model: [] };
+    const written = await writeModel(folder, { model, text, dtype: values.dtype as keyof typeof WIDTHS });
+    const runs: Record<Side, Loaded[]> = { bytes: [], model: [] };
     for (let round = 0; round < wholeNumber("rounds", values.rounds); round++)
-      for (const what of ["bytes", "model"] as const) runs[what].push(once(what, folder));
-    const result = { ...machine(), dtype: values.dtype, ...written, ...summary(runs, written) };
+      for (const side of ["bytes", "model"] as const) runs[side].push(once(side === "bytes" ? side : model, folder));
+    const result = { ...machine(), model, dtype: values.dtype, ...written, ...summary(runs, written) };
     process.stdout.write(values.json ? `${JSON.stringify(result)}\n` : `${lines(result).join("\n")}\n`);
   } finally {
     await rm(folder, { recursive: true });
   }
 }
+
+type Side = "bytes" | "model";
 
 interface Written {
   readonly parameters: number;
@@ -66,16 +71,20 @@ interface Written {
   readonly file: number;
 }
 
-async function writeModel(folder: string, text: object, dtype: keyof typeof WIDTHS): Promise<Written> {
-  const value = {
-    model_type: "llava",
-    text_config: { model_type: "qwen2", tie_word_embeddings: true, ...text },
-    vision_config: { model_type: "siglip_vision_model", ...TOWER },
-    image_token_index: 1,
-  };
+interface Model {
+  readonly model: "llava" | "slm";
+  readonly text: object;
+  readonly dtype: keyof typeof WIDTHS;
+}
+
+async function writeModel(folder: string, { model, text, dtype }: Model): Promise<Written> {
+  const decoder = { model_type: "llama", tie_word_embeddings: true, ...text };
+  const vision_config = { model_type: "siglip_vision_model", ...TOWER };
+  const value = model === "slm" ? decoder : { text_config: decoder, vision_config, image_token_index: 1 };
+  const shapes = model === "slm" ? slmShapes(parseSlmConfig(value), "") : llavaShapes(parseLlavaConfig(value));
   const width = WIDTHS[dtype];
   let [parameters, largest, seed] = [0, 0, 1];
-  const tensors = [...llavaShapes(parseLlavaConfig(value))].map(([name, shape]) => {
+  const tensors = [...shapes].map(([name, shape]) => {
     const count = shape.reduce((product, size) => product * size, 1);
     parameters += count;
     largest = Math.max(largest, count * width);
@@ -102,7 +111,7 @@ function once(what: Loaded["what"], folder: string): Loaded {
   ) as Loaded;
 }
 
-function summary({ bytes, model }: Record<Loaded["what"], Loaded[]>, { parameters, largest }: Written) {
+function summary({ bytes, model }: Record<Side, Loaded[]>, { parameters, largest }: Written) {
   const least = (runs: Loaded[], key: "ms" | "cpuMs") => Math.min(...runs.map((run) => run[key]));
   const middle = (runs: Loaded[]) =>
     quantile(
@@ -124,12 +133,13 @@ function summary({ bytes, model }: Record<Loaded["what"], Loaded[]>, { parameter
 }
 
 function lines(
-  r: Awaited<ReturnType<typeof summary>> & Written & { readonly dtype: string; readonly machine: string },
+  r: Awaited<ReturnType<typeof summary>> &
+    Written & { readonly dtype: string; readonly machine: string; readonly model: string },
 ) {
   const millions = (n: number) => (n / 1e6).toFixed(1);
   return [
     `${r.machine}; ${millions(r.parameters)} M parameters in ${r.dtype}, a file of ${millions(r.file)} MB`,
-    `reading and widening its bytes ${r.bytesMs.toFixed(0)} ms (${r.bytesCpuMs.toFixed(0)} of CPU), loadLlava ${r.modelMs.toFixed(0)} ms (${r.modelCpuMs.toFixed(0)} of CPU), least of the rounds`,
+    `reading and widening its bytes ${r.bytesMs.toFixed(0)} ms (${r.bytesCpuMs.toFixed(0)} of CPU), ${r.model === "slm" ? "loadSlm" : "loadLlava"} ${r.modelMs.toFixed(0)} ms (${r.modelCpuMs.toFixed(0)} of CPU), least of the rounds`,
     `ratio ${r.ratio.toFixed(2)} of the least, ${r.medianRatio.toFixed(2)} of the medians, ${r.cpuRatio.toFixed(2)} of CPU time; at most 1.3 wanted`,
     `memory above the idle process at most ${r.peakMib.toFixed(0)} MiB; float32 weights + largest stored tensor + 10 % = ${r.allowedMib.toFixed(0)} MiB`,
   ];

@@ -2,7 +2,7 @@ import { type ImageBatch, KdError } from "@kd/contract";
 import { type Params, type Tensor3D, type Tensor4D, tensor3d, tensor4d, tidy } from "@kd/tensor-core";
 import { selectFeatures, visionForward } from "@kd/vision-encoder";
 import type { LlavaConfig } from "./config.ts";
-import { explainVisualTokens, featureWidth, visualTokens } from "./visual-tokens.ts";
+import { featureWidth } from "./visual-tokens.ts";
 
 export interface ImageFeatures {
   readonly config: LlavaConfig;
@@ -33,11 +33,11 @@ export function imageFeatures({
         "KD_CONFIG",
         `imageFeatures: the features come from tower ${images.tower.slice(0, 12)}…, this model has ${tower.slice(0, 12)}…; compute them with this model`,
       );
-    const [, rows, width] = images.shape;
-    if (rows !== visualTokens(config) || width !== featureWidth(config))
+    const width = images.shape[2];
+    if (width !== featureWidth(config))
       throw new KdError(
         "KD_CONFIG",
-        `imageFeatures: expected ${visualTokens(config)} rows of ${featureWidth(config)} numbers an image, got ${rows} of ${width}: ${explainVisualTokens(config)}; compute them with this model`,
+        `imageFeatures: expected rows of ${featureWidth(config)} numbers (tower's width, once a vision_feature_layer), got ${width}; compute the features with this model`,
       );
     return tensor3d(images.data, [...images.shape]);
   }

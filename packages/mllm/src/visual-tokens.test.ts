@@ -49,8 +49,10 @@ it("a student of another selection refuses the teacher's features and spans, wit
   const batch = { ...tinyBatch(), imageSpans: [{ sample: 0, start: 0, length: 3, image: 0 }] };
   expect(() => student.forward({ ...batch, images })).toThrow(/features come from tower/);
   expect(() => student.forward({ ...batch, images: { ...images, tower: student.tower } })).toThrow(
-    /expected 3 rows of 8 numbers an image, got 4 of 8: 2 × 2 patches, less the first/,
+    /3 image tokens for image 0, .* 1 images of 4 tokens; expand <image> to 4/,
   );
+  const narrow = { ...images, tower: student.tower, data: images.data.subarray(0, 28), shape: [1, 4, 7] as const };
+  expect(() => student.forward({ ...tinyBatch(), images: narrow })).toThrow(/expected rows of 8 numbers .* got 7/);
 });
 
 it("several feature layers widen the projector's input", async () => {

@@ -1,5 +1,4 @@
 export { type LoadLlava, loadLlava } from "./load-llava.ts";
-export { type LoadParams, loadParams } from "./load-params.ts";
 export { checkTokenizer, type LlavaFolder, openLlava, type Part } from "./open-llava.ts";
 export { type ResolveModelFolder, resolveModelFolder } from "./resolve-model-folder.ts";
 export { type SaveLlava, saveLlava } from "./save-llava.ts";

@@ -3,12 +3,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { WritableTensor } from "@kd/safetensors";
 import { writeSafetensors } from "@kd/safetensors/node";
+import { loadParams } from "@kd/slm/node";
 import { createRng, halfOf, memory, memoryReport, type Tensor, tensor1d, useBackend } from "@kd/tensor-core";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { oneEngine, valuesOf } from "../../../tensor-core/test/engines.ts";
 import { tinyBatch, tinyConfig, tinyLlava } from "../../test/tiny-llava.ts";
 import { createLlava, generate, initLlava, type Llava, llavaShapes } from "../index.ts";
-import { loadLlava, loadParams, openLlava, saveLlava } from "./index.ts";
+import { loadLlava, openLlava, saveLlava } from "./index.ts";
 
 let home: string;
 let tensors: [string, WritableTensor][];

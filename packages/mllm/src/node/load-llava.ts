@@ -1,9 +1,9 @@
 import { KdError } from "@kd/contract";
+import { loadParams } from "@kd/slm/node";
 import type { HalfFormat } from "@kd/tensor-core";
 import { trainableParams } from "../init.ts";
 import { createLlava, type Llava } from "../llava.ts";
 import { llavaShapes, VISION } from "../names.ts";
-import { loadParams } from "./load-params.ts";
 import { openLlava } from "./open-llava.ts";
 
 const KEEPS: readonly string[] = ["float32", "bf16", "fp16"];

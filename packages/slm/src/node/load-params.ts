@@ -11,7 +11,7 @@ export interface LoadParams {
   readonly rename?: (stored: string) => string;
   /** Names in memory that may be stored and are not read. @defaultValue none */
   readonly ignored?: (name: string) => boolean;
-  /** As in `loadLlava`. @defaultValue "float32" */
+  /** Keeps weights in 16 bits outside the engine's memory, for a model that is not trained. @defaultValue "float32" */
   readonly keep?: "float32" | HalfFormat;
 }
 
