@@ -159,19 +159,23 @@ async function check() {
     const checkpoints = join(folder, "checkpoints");
     let [done, writing, unreadable, lost, early] = [0, 0, 0, 0, 0];
     for (const stage of STAGES.keys()) {
-      // different steps of the stage, in order; half of the kills come when a checkpoint is due
+      // different steps of the stage, in order; every other kill waits until a checkpoint is being written
       const steps = new Set();
-      while (steps.size < kills) {
-        const step = 1 + rng.int(STEPS - 1);
-        steps.add(steps.size % 2 === 0 ? step : Math.max(EVERY, step - (step % EVERY)));
-      }
-      for (const step of [...steps].sort((a, b) => a - b)) {
-        const [target, wait] = [stage * STEPS + step, rng.next() * 12];
+      while (steps.size < kills) steps.add(1 + rng.int(STEPS - EVERY - 1));
+      for (const [i, step] of [...steps].sort((a, b) => a - b).entries()) {
+        const [target, wait] = [stage * STEPS + step, rng.next()];
         let armed = true;
         const { signal, lines } = await start(folder, (line, child) => {
           if (!armed || !line.startsWith("step ") || Number(line.slice(5)) < target) return;
           armed = false;
-          setTimeout(() => child.kill("SIGKILL"), wait);
+          const kill = () => child.kill("SIGKILL");
+          const whenWriting = () => {
+            const found = existsSync(checkpoints) && readdirSync(checkpoints).some((name) => name.endsWith(".partial"));
+            if (found) setTimeout(kill, 3 * wait);
+            else if (child.exitCode === null) setImmediate(whenWriting);
+          };
+          if (i % 2 === 0) setTimeout(kill, 12 * wait);
+          else whenWriting();
         });
         if (signal !== "SIGKILL") early++;
         done++;
@@ -210,7 +214,7 @@ async function check() {
       fail(`Ctrl-C: ended with ${first.code} after step ${saved}`);
     await start(asked);
     if ((await differing(asked)) > 0) fail("Ctrl-C: the resumed run differs");
-    console.log(`check-faults: Ctrl-C saved after step ${saved}, and the resumed run has the same numbers`);
+    else console.log(`check-faults: Ctrl-C saved after step ${saved}, and the resumed run has the same numbers`);
 
     await damaged();
     await fullDisk();
@@ -252,25 +256,22 @@ async function check() {
           } catch {} // full
         });
         if (full.code !== 1 || !/^KD_IO: .*ENOSPC: the disk is full/.test(full.errors))
-          fail(`full disk: ended with ${full.code}: ${full.errors}`);
+          return fail(`full disk: ended with ${full.code}: ${full.errors}`);
         for (const at of await checkpointSteps(join(target, "checkpoints")))
           await readCheckpoint(checkpointPath(join(target, "checkpoints"), at));
         console.log(`check-faults: full disk: ${full.errors.trim().replaceAll(work, "…")}`);
         execFileSync("mount", ["-o", "remount,ro", disk]);
         const before = statSync(join(target, "metrics.jsonl")).mtimeMs;
         const locked = await start(target);
-        if (
-          locked.code !== 1 ||
-          !/^KD_IO: .*EROFS/.test(locked.errors) ||
-          statSync(join(target, "metrics.jsonl")).mtimeMs !== before
-        )
-          fail(`read-only: ended with ${locked.code}: ${locked.errors}`);
-        console.log(`check-faults: read-only: ${locked.errors.trim().replaceAll(work, "…")}`);
+        const touched = statSync(join(target, "metrics.jsonl")).mtimeMs !== before;
         execFileSync("mount", ["-o", "remount,rw", disk]);
+        if (locked.code !== 1 || !/^KD_IO: .*EROFS/.test(locked.errors) || touched)
+          return fail(`read-only: ended with ${locked.code}: ${locked.errors}`);
+        console.log(`check-faults: read-only: ${locked.errors.trim().replaceAll(work, "…")}`);
         for (const name of readdirSync(disk)) if (name.startsWith("ballast")) rmSync(join(disk, name));
         const resumed = await start(target);
         if (resumed.code !== 0 || (await differing(target)) > 0)
-          fail(`full disk: the resumed run differs: ${resumed.errors}`);
+          return fail(`full disk: the resumed run differs: ${resumed.errors}`);
         console.log("check-faults: with room again, the resumed run has the same numbers");
       } finally {
         execFileSync("umount", [disk]);

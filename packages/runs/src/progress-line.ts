@@ -8,7 +8,7 @@ export interface ProgressLineOptions {
   readonly millisecondsLeft?: number;
 }
 
-/** One step in one line: `dpt 00420 (42.0%) | eta 1m08s | loss 2.1834 | ce 1.62 rdist 0.15 | lr 9.1e-4 | 5,420 tok/s`. */
+/** One step in one line: `dpt 0420/1000 (42.0%) | eta 1m08s | loss 2.1834 | ce 1.620 rdist 0.150 | lr 9.1e-4 | 5,420 tok/s`. */
 export function progressLine(
   { step, loss, parts, lr, tokensPerSecond }: StepReport,
   { stage, totalSteps, millisecondsLeft }: ProgressLineOptions,

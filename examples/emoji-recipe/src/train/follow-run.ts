@@ -25,11 +25,10 @@ export async function followRun(run: FollowedRun): Promise<void> {
   let next = await running.next();
   for (; !next.done; next = await running.next()) {
     const event = next.value;
-    const say = (text: string) => process.stderr.write(`${basename(run.folder)}: ${text}\n`);
     if (event.kind === "step") reportProgress(event.report, event);
-    else if (event.kind === "notice") say(event.message);
+    else if (event.kind === "notice") process.stderr.write(`${basename(run.folder)}: ${event.message}\n`);
     else if (event.kind === "stage" && event.state === "resumes")
-      say(`${event.stage} resumes after step ${event.step}`);
+      process.stderr.write(`${event.stage} resumes after step ${event.step}\n`);
   }
   if (!next.value.finished)
     throw new Interrupted(`stopped and saved in ${next.value.checkpoint}; the same command with --resume goes on`);
