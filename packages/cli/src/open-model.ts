@@ -3,10 +3,10 @@ import { KdError } from "@kd/contract";
 import type { Llava } from "@kd/mllm";
 import { loadLlava, openLlava as recognise, resolveModelFolder } from "@kd/mllm/node";
 import type { SlmConfig } from "@kd/slm";
+import { loadSlm } from "@kd/slm/node";
 import type { HalfFormat, Params } from "@kd/tensor-core";
 import { type ImageProcessor, openImageProcessor } from "./image-processor.ts";
 import { readJson } from "./json-file.ts";
-import { readLanguageModel } from "./language-model.ts";
 import { readTextFiles, type TextFiles, tokensById } from "./text-files.ts";
 
 /** A model folder, opened. */
@@ -24,7 +24,8 @@ export async function openModel(folderOrId: string): Promise<OpenModel> {
   const folder = await resolveModelFolder(folderOrId);
   const raw = await readJson(join(folder, "config.json"));
   const text = await readTextFiles(folder);
-  if (raw.vision_config === undefined) return { folder, text, ...(await readLanguageModel(folder)) };
+  if (raw.vision_config === undefined)
+    return { folder, text, ...(await loadSlm(folder, { prefix: "language_model." })) };
   const vision = await openLlava(folder);
   checkTokenizer(text, vision.model.config.text_config, folder);
   return { folder, text, config: vision.model.config.text_config, params: vision.model.params, vision };

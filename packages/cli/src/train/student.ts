@@ -1,13 +1,13 @@
 import { join } from "node:path";
 import { KdError } from "@kd/contract";
 import { createLlava, initLlava, type Llava, type LlavaConfig, parseLlavaConfig } from "@kd/mllm";
-import { loadParams, openLlava as recognise, resolveModelFolder } from "@kd/mllm/node";
+import { openLlava as recognise, resolveModelFolder } from "@kd/mllm/node";
 import { openWeights } from "@kd/safetensors/node";
+import { loadParams, loadSlm } from "@kd/slm/node";
 import { createRng, dispose, type HalfFormat, type Params } from "@kd/tensor-core";
 import { parseVisionConfig, visionShapes } from "@kd/vision-encoder";
 import { type ImageProcessor, openImageProcessor } from "../image-processor.ts";
 import { readJson } from "../json-file.ts";
-import { readLanguageModel } from "../language-model.ts";
 import { openLlava } from "../open-model.ts";
 import { readTextFiles, type TextFiles, tokensById } from "../text-files.ts";
 import type { RunConfig } from "./config.ts";
@@ -38,7 +38,7 @@ export async function openStudent({ student, teacher: teacherId, seed }: RunConf
       "KD_CONFIG",
       "student: vision_tower is missing; give the folder of a tower, or a teacher whose tower it shares",
     );
-  const language = await readLanguageModel(folder);
+  const language = await loadSlm(folder, { prefix: "language_model." });
   const vision = await readTower(tower);
   const text = withImageToken(await readTextFiles(folder), language.config.vocab_size, taught?.image_token_index);
   const config = parseLlavaConfig({
