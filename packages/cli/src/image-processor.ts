@@ -1,9 +1,8 @@
 import { join } from "node:path";
 import { KdError } from "@kd/contract";
-import { siglipPixels } from "@kd/data";
-import { readImage } from "@kd/data/node";
+import { imageProcessor } from "@kd/data";
+import { loadImageProcessor, readImage } from "@kd/data/node";
 import { type LlavaConfig, visualTokens } from "@kd/mllm";
-import { z } from "zod";
 import { readJsonIfThere } from "./json-file.ts";
 
 /** How a model's pictures become pixels and tokens. */
@@ -14,52 +13,45 @@ export interface ImageProcessor {
   readonly size: number;
   /** Visual tokens of a picture. */
   readonly tokens: number;
+  /** As `preprocessor_config.json`. */
+  readonly config: object;
   /** `[size, size, 3]`. */
   pixels(file: string): Promise<Float32Array>;
 }
 
-const level = z.number().refine((x) => Math.abs(x - 0.5) < 1e-6, { error: "must be 0.5" });
-const levels = z.union([level, z.array(level)]).optional();
-const preprocessorSchema = z.object({
-  size: z
-    .union([z.number(), z.object({ height: z.number(), width: z.number() }), z.object({ shortest_edge: z.number() })])
-    .optional(),
-  resample: z.literal(3, { error: "must be 3, bicubic" }).optional(),
-  image_mean: levels,
-  image_std: levels,
-  do_pad: z.literal(false, { error: "must be false" }).optional(),
-  do_center_crop: z.literal(false, { error: "must be false" }).nullish(),
-  do_resize: z.literal(true, { error: "must be true" }).optional(),
-});
-
 /**
- * SigLIP's processing: resized to a square by bicubic interpolation, −1…1.
+ * The processor of a model's folder; SigLIP's own for a SigLIP tower whose folder has none.
  *
- * @throws KdError `KD_CONFIG` when the folder's `preprocessor_config.json` asks for another: numbers would be wrong in silence.
+ * @throws KdError `KD_CONFIG` when the folder's processor makes other pictures than the tower reads: numbers would be wrong in silence.
  */
 export async function openImageProcessor(folder: string, config: LlavaConfig): Promise<ImageProcessor> {
-  const path = join(folder, "preprocessor_config.json");
-  const { success, error } = preprocessorSchema.safeParse((await readJsonIfThere(path)) ?? {});
-  if (!success)
-    throw new KdError(
-      "KD_CONFIG",
-      `${path}: expected SigLIP's processing; ${z.prettifyError(error)}; this version reads no other`,
-    );
   const { image_size: size, model_type } = config.vision_config;
-  if (model_type !== "siglip_vision_model")
+  const path = join(folder, "preprocessor_config.json");
+  const outer = await readJsonIfThere(join(folder, "processor_config.json"));
+  const stored = (await readJsonIfThere(path)) ?? (outer?.image_processor as object | undefined);
+  const bare = stored === undefined && model_type === "siglip_vision_model";
+  const processor = bare ? imageProcessor(preprocessorConfig(size)) : await loadImageProcessor(folder);
+  const { height, width } = processor.size;
+  if (height !== size || width !== size)
     throw new KdError(
       "KD_CONFIG",
-      `${folder}: pictures of a ${model_type} are processed otherwise than SigLIP's; this version reads no other`,
+      `${path}: expected pictures of ${size} × ${size}, as the tower reads them, got ${height} × ${width}; use the processor of this model`,
+    );
+  if (processor.tileCount({ width: 3 * size, height: size }) > 1)
+    throw new KdError(
+      "KD_CONFIG",
+      `${path}: expected one image a picture, got tiles (anyres), which kd does not read yet`,
     );
   return {
-    name: `siglip ${size} square`,
+    name: processor.id,
     size,
     tokens: visualTokens(config),
-    pixels: async (file) => siglipPixels(await readImage(file, { background: "white" }), { size }),
+    config: stored ?? preprocessorConfig(size),
+    pixels: async (file) => processor.pixels(await readImage(file, { background: "white" })),
   };
 }
 
-/** A model folder's `preprocessor_config.json` for pictures processed as above. */
+/** SigLIP's `preprocessor_config.json`: resized to a square by bicubic interpolation, −1…1. */
 export const preprocessorConfig = (size: number): object => ({
   image_processor_type: "SiglipImageProcessor",
   size: { height: size, width: size },

@@ -168,7 +168,7 @@ it("convert writes another type, keeps the text files and overwrites nothing", a
 
 it("refuses pictures that another processor would make, and a tokenizer of another model", async () => {
   await cp(at("student"), at("clip"), { recursive: true });
-  await writeFile(at("clip", "preprocessor_config.json"), JSON.stringify({ image_mean: [0.48, 0.45, 0.4] }));
+  await writeFile(at("clip", "preprocessor_config.json"), JSON.stringify(preprocessorConfig(16)));
   const ask = (folder: string) => kd(["generate", folder, "--prompt", "what"]);
   expect(await ask(at("clip"))).toMatchObject({
     code: 1,

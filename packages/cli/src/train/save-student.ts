@@ -1,7 +1,6 @@
 import { basename, isAbsolute } from "node:path";
 import { type ModelCard, modelCard } from "@kd/mllm";
 import { saveLlava } from "@kd/mllm/node";
-import { preprocessorConfig } from "../image-processor.ts";
 import { jsonText } from "../json-file.ts";
 import { chatTemplateOf } from "../prompt.ts";
 import { contentOf } from "../text-files.ts";
@@ -30,7 +29,7 @@ export async function saveStudent(
         ...(template === undefined ? {} : { chat_template: chatTemplateOf(template) }),
       }),
       "generation_config.json": jsonText({ ...(eos === undefined ? {} : { eos_token_id: eos }), do_sample: false }),
-      "preprocessor_config.json": jsonText(preprocessorConfig(processor.size)),
+      "preprocessor_config.json": jsonText(processor.config),
     },
   });
 }
