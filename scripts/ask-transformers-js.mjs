@@ -24,6 +24,6 @@ const generate = async (given) => {
 };
 const [ids] = await generate(inputs);
 const twice = await generate(await processor([image, image], [prompt, prompt]));
-const [text] = processor.batch_decode([ids], { skip_special_tokens: true });
+const [text] = processor.batch_decode([ids], { skip_special_tokens: false });
 const answer = { prompt, promptIds, ids, twice, text, shape: logits.dims, logits: Array.from(logits.data) };
 console.log(`ANSWER ${JSON.stringify(answer)}`);

@@ -80,7 +80,8 @@ function compare(mine, theirs, eos) {
   const sure = unsure < 0 ? NEW_TOKENS : unsure;
   const answered = theirs.ids.filter((id) => id !== eos);
   if (mine.ids.slice(0, sure).join() !== answered.slice(0, sure).join()) say("ids", mine.ids, theirs.ids);
-  if (unsure < 0 && mine.text.trim() !== theirs.text.trim()) say("text", mine.text, theirs.text);
+  const text = theirs.text.replace("<eos>", "").trim();
+  if (unsure < 0 && mine.text.trim() !== text) say("text", mine.text, text);
   return { problems, error, sure: Math.min(sure, mine.ids.length) };
 }
 

@@ -1,9 +1,9 @@
+import type { LlavaConfig } from "@kd/mllm";
+import type { SlmConfig } from "@kd/slm";
 import { activate, attention, linear, mergeHeads, rmsNorm, splitHeads } from "./blocks.ts";
-import type { ExportConfig } from "./config.ts";
 import { createGraph, type GraphBuilder, type GraphWeights, type OnnxGraph, TYPES } from "./graph.ts";
 import { DECODER, EMBEDDING, HEAD } from "./names.ts";
 import { rope, ropeTables } from "./rope.ts";
-import type { TextConfig } from "./text-config.ts";
 
 /**
  * Embeddings `[B, S, D]` of new positions and the keys and values of earlier ones (none at first) to logits `[B, S, V]` and the keys and
@@ -12,7 +12,7 @@ import type { TextConfig } from "./text-config.ts";
  * @param options `numLogitsToKeep`: an input of this name says of how many last positions logits are wanted, 0 for all.
  */
 export function decoderGraph(
-  { text_config: text, tied }: ExportConfig,
+  { text_config: text }: LlavaConfig,
   weights: GraphWeights,
   { numLogitsToKeep = false }: { readonly numLogitsToKeep?: boolean } = {},
 ): OnnxGraph {
@@ -23,7 +23,7 @@ export function decoderGraph(
   const mask = g.input("attention_mask", "int64", ["batch_size", "total_sequence_length"]);
   const positions = g.input("position_ids", "int64", fresh);
   const shared = {
-    tables: ropeTables(g, positions, { headDim, theta: text.rope_theta, scaling: text.rope_scaling }),
+    tables: ropeTables(g, positions, text),
     bias: attentionBias(g, { embeddings: x, mask, rows: text.num_attention_heads / groups }),
   };
   const cache = (length: string) => ["batch_size", groups, length, headDim];
@@ -38,7 +38,10 @@ export function decoderGraph(
   }
   const asked = numLogitsToKeep ? lastPositions(g, x) : x;
   const hidden = rmsNorm(g, asked, `${DECODER}norm`, epsilon);
-  const logits = g.node("MatMul", [hidden, g.weight(tied ? EMBEDDING : HEAD, { transposed: true })]);
+  const logits = g.node("MatMul", [
+    hidden,
+    g.weight(text.tie_word_embeddings ? EMBEDDING : HEAD, { transposed: true }),
+  ]);
   const rows = numLogitsToKeep ? "num_logits" : "sequence_length";
   g.output("logits", logits, "float", ["batch_size", rows, text.vocab_size]);
   for (const [i, [key, value]] of present.entries()) {
@@ -49,7 +52,7 @@ export function decoderGraph(
 }
 
 interface LayerInputs {
-  readonly text: TextConfig;
+  readonly text: SlmConfig;
   /** Prefix of its parameters. */
   readonly layer: string;
   /** Earlier keys and values. */
@@ -76,7 +79,7 @@ function decoderLayer(g: GraphBuilder, x: string, { text, layer, before, tables,
   const attended = g.node("Add", [x, linear(g, mergeHeads(g, mixed, heads * headDim), `${layer}self_attn.o_proj`)]);
 
   const inner = rmsNorm(g, attended, `${layer}post_attention_layernorm`, epsilon);
-  const gate = activate(g, linear(g, inner, `${layer}mlp.gate_proj`), text.hidden_act);
+  const gate = activate(g, linear(g, inner, `${layer}mlp.gate_proj`), "silu");
   const gated = g.node("Mul", [gate, linear(g, inner, `${layer}mlp.up_proj`)]);
   return { y: g.node("Add", [attended, linear(g, gated, `${layer}mlp.down_proj`)]), key, value };
 }

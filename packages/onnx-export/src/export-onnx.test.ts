@@ -119,18 +119,28 @@ it("weights go to files beside a model that is too large for one, at pages, and 
   }
 });
 
+it("the processor's older names and nulls are its defaults, written down", async () => {
+  const { source, out } = fresh("llava_clip_llama");
+  const crop = { size: 16, crop_size: 16, do_center_crop: null, image_mean: null, do_pad: false };
+  editJson(source, "preprocessor_config.json", () => ({ image_processor_type: "LlavaImageProcessorFast", ...crop }));
+  await exportOnnx(source, out);
+  expect(readJson(out, "preprocessor_config.json")).toMatchObject({
+    image_processor_type: "CLIPImageProcessor",
+    size: { shortest_edge: 16 },
+    crop_size: { height: 16, width: 16 },
+    do_center_crop: true,
+    image_mean: [0.48145466, 0.4578275, 0.40821073],
+    resample: 3,
+  });
+});
+
 it("a chat template in a file of its own goes where transformers.js looks", async () => {
   const { source, out } = fresh("llava_full");
-  editJson(source, "config.json", (config) => {
-    const { image_token_index, ...rest } = config;
-    return { ...rest, image_token_id: image_token_index };
-  });
   const { writeFileSync } = await import("node:fs");
   writeFileSync(join(source, "chat_template.jinja"), "{{ messages }}");
   rmSync(join(source, "generation_config.json"));
   await exportOnnx(source, out);
   expect(readJson(out, "tokenizer_config.json").chat_template).toBe("{{ messages }}");
-  expect(readJson(out, "config.json").image_token_index).toBe(93);
   expect(readJson(out, "generation_config.json")).toEqual({ bos_token_id: 1, eos_token_id: 1 });
 });
 
@@ -186,7 +196,7 @@ describe("what cannot be exported is named, and nothing is written", () => {
       "an image token without a row",
       edit("config.json", { image_token_index: 97 }),
       "KD_CONFIG",
-      /below vocab_size 97.* got 97/,
+      /image_token_index must be a row of the embedding/,
     ],
     ["the placeholder of LLaVA", edit("config.json", { image_token_index: -200 }), "KD_CONFIG", /image_token_index/],
     [
@@ -214,9 +224,20 @@ describe("what cannot be exported is named, and nothing is written", () => {
       "KD_CONFIG",
       /image_processor_type/,
     ],
+    ["padded pictures", edit("preprocessor_config.json", { do_pad: true }), "KD_CONFIG", /do_pad/],
     ["another decoder", text({ model_type: "phi" }), "KD_CONFIG", /text_config\.model_type/],
-    ["another scaling", text({ rope_scaling: { rope_type: "yarn", factor: 2 } }), "KD_CONFIG", /"linear" or "llama3"/],
-    ["windows", text({ use_sliding_window: true }), "KD_CONFIG", /windows are not exported/],
+    [
+      "another scaling",
+      text({ rope_scaling: { rope_type: "yarn", factor: 2 } }),
+      "KD_CONFIG",
+      /linear or llama3, got "yarn"/,
+    ],
+    [
+      "windows",
+      text({ use_sliding_window: true, sliding_window: 8, layer_types: ["sliding_attention", "full_attention"] }),
+      "KD_CONFIG",
+      /window/,
+    ],
     ["a layer too far", edit("config.json", { vision_feature_layer: -5 }), "KD_CONFIG", /from -4 to 3, got -5/],
     [
       "a missing tensor",

@@ -1,6 +1,6 @@
 import { KdError } from "@kd/contract";
+import type { LlavaConfig } from "@kd/mllm";
 import { z } from "zod";
-import type { ExportConfig } from "./config.ts";
 import type { Json, Source } from "./folder-files.ts";
 
 const id = z.int().nonnegative();
@@ -16,7 +16,7 @@ const tokenizerSchema = z.object({
  */
 export function imageTokenOf(
   { folder, tokenizer }: Source,
-  { image_token_index: image, text_config }: ExportConfig,
+  { image_token_index: image, text_config }: LlavaConfig,
 ): string {
   const where = `${folder}/tokenizer.json`;
   const { success, data, error } = tokenizerSchema.safeParse(tokenizer);
@@ -42,13 +42,16 @@ const both = z
   .int()
   .positive()
   .transform((side) => ({ height: side, width: side }));
+const do_pad = z.literal(false, { error: "expected false: transformers.js pads otherwise" }).optional();
 const processorSchema = z.discriminatedUnion("image_processor_type", [
   z.looseObject({
     image_processor_type: z.literal("SiglipImageProcessor"),
+    do_pad,
     size: z.union([pair, both]).default({ height: 224, width: 224 }),
   }),
   z.looseObject({
     image_processor_type: z.literal("CLIPImageProcessor"),
+    do_pad,
     size: z
       .union([
         z.object({ shortest_edge: z.int().positive() }),
@@ -63,6 +66,12 @@ const processorSchema = z.discriminatedUnion("image_processor_type", [
     crop_size: z.union([pair, both]).default({ height: 224, width: 224 }),
   }),
 ]);
+
+/** Older or wider classes that do the same. */
+const ALIASES: Readonly<Record<string, string>> = {
+  CLIPFeatureExtractor: "CLIPImageProcessor",
+  LlavaImageProcessor: "CLIPImageProcessor",
+};
 
 /** Defaults of Hugging Face's classes, which older files leave out. */
 const COMMON = { do_resize: true, resample: 3, do_rescale: true, rescale_factor: 1 / 255, do_normalize: true };
@@ -79,12 +88,12 @@ const MEANS = {
  *
  * @throws KdError `KD_CONFIG` for another class, or when its pictures are not of the tower's size.
  */
-export function preprocessorOf({ folder, preprocessor }: Source, { vision_config: vision }: ExportConfig): Json {
+export function preprocessorOf({ folder, preprocessor }: Source, { vision_config: vision }: LlavaConfig): Json {
   const where = `${folder}/preprocessor_config.json`;
   const given = preprocessor.image_processor_type ?? preprocessor.feature_extractor_type;
-  const type =
-    typeof given === "string" ? given.replace(/Fast$/, "").replace("FeatureExtractor", "ImageProcessor") : given;
-  const { success, data, error } = processorSchema.safeParse({ ...preprocessor, image_processor_type: type });
+  const name = String(given).replace(/Fast$/, "");
+  const said = Object.fromEntries(Object.entries(preprocessor).filter(([, value]) => value !== null)); // null: the default
+  const { success, data, error } = processorSchema.safeParse({ ...said, image_processor_type: ALIASES[name] ?? name });
   if (!success) throw new KdError("KD_CONFIG", `${where}: ${z.prettifyError(error)}; use a SigLIP or CLIP processor`);
   const size = "crop_size" in data && data.do_center_crop === true ? data.crop_size : data.size;
   const { height, width } = size as { height?: number; width?: number };

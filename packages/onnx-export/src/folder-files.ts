@@ -1,4 +1,6 @@
-import { type ExportConfig, visualTokens } from "./config.ts";
+import { type LlavaConfig, visualTokens } from "@kd/mllm";
+import { slmConfigJson } from "@kd/slm";
+import { patchesOf } from "@kd/vision-encoder";
 import { imageTokenOf, preprocessorOf } from "./folder-checks.ts";
 
 /** A parsed JSON object. */
@@ -23,26 +25,28 @@ export interface Source {
   readonly card: string | undefined;
 }
 
-/** `config.json`: what was there, with the sizes that transformers.js reads and doesn't assume, and how the files are stored. */
+/** `config.json`: what was there, as Hugging Face's LLaVA, with every size that transformers.js reads, and how the files are stored. */
 export function configJson(
   { config: raw }: Source,
-  { text_config: text, image_token_index }: ExportConfig,
+  { vision_config, text_config, ...config }: LlavaConfig,
   { dtype, external }: { readonly dtype: string; readonly external: Readonly<Record<string, number>> },
 ): Json {
-  const { vocab_size, hidden_size, num_hidden_layers, num_attention_heads, num_key_value_heads, head_dim } = text;
-  const sizes = { vocab_size, hidden_size, num_hidden_layers, num_attention_heads, num_key_value_heads, head_dim };
   const files = Object.keys(external).length === 0 ? {} : { use_external_data_format: external };
   return {
-    ...raw,
+    ...(raw.model_type === "llava" ? raw : {}),
+    ...config,
     architectures: ["LlavaForConditionalGeneration"],
-    image_token_index, // 3.x reads no other name
-    text_config: { ...(raw.text_config as Json), ...sizes },
+    model_type: "llava",
+    projector_hidden_act: "gelu",
+    tie_word_embeddings: text_config.tie_word_embeddings,
+    text_config: { ...(raw.text_config as Json), ...slmConfigJson(text_config) },
+    vision_config: { ...(raw.vision_config as Json), ...vision_config },
     "transformers.js_config": { dtype, ...files },
   };
 }
 
 /** `preprocessor_config.json`, under the class that repeats the image token in a text. */
-export const preprocessorJson = (source: Source, config: ExportConfig): Json => ({
+export const preprocessorJson = (source: Source, config: LlavaConfig): Json => ({
   ...preprocessorOf(source, config),
   processor_class: "LlavaProcessor",
 });
@@ -51,13 +55,12 @@ export const preprocessorJson = (source: Source, config: ExportConfig): Json => 
  * `processor_config.json`. transformers.js writes (H/p)·(W/p) + `num_additional_image_tokens` image tokens whatever the strategy is, so that
  * what the tower gives is said here by that number, and the strategy is `full`, which takes nothing off in Python either.
  */
-export function processorJson(source: Source, config: ExportConfig): Json {
-  const { tokens, patches } = visualTokens(config);
+export function processorJson(source: Source, config: LlavaConfig): Json {
   return {
     processor_class: "LlavaProcessor",
     image_token: imageTokenOf(source, config),
     patch_size: config.vision_config.patch_size,
-    num_additional_image_tokens: tokens - patches,
+    num_additional_image_tokens: visualTokens(config) - patchesOf(config.vision_config),
     vision_feature_select_strategy: "full",
   };
 }
@@ -68,10 +71,17 @@ export const tokenizerJson = ({ tokenizerConfig, processor, template }: Source):
   return found === undefined ? tokenizerConfig : { ...tokenizerConfig, chat_template: found };
 };
 
-/** `generation_config.json`: the model's own, or the ids that its configuration names, so that an answer ends. */
-export function generationJson({ generation, config }: Source): Json {
+/** `generation_config.json`: the model's own, or the ids that configuration or tokenizer names, so that an answer ends. */
+export function generationJson({ generation, config, tokenizer, tokenizerConfig }: Source): Json {
   if (generation !== undefined) return generation;
   const text = config.text_config as Json | undefined;
-  const ids = ["bos_token_id", "eos_token_id", "pad_token_id"].map((name) => [name, config[name] ?? text?.[name]]);
-  return Object.fromEntries(ids.filter(([, id]) => id !== undefined && id !== null));
+  const ids = ["bos", "eos", "pad"].map((kind) => {
+    const token = tokenizerConfig[`${kind}_token`] as string | { content: string } | undefined;
+    const content = typeof token === "object" ? token?.content : token;
+    const added = (tokenizer.added_tokens as { id: number; content: string }[] | undefined) ?? [];
+    const id =
+      text?.[`${kind}_token_id`] ?? config[`${kind}_token_id`] ?? added.find((one) => one.content === content)?.id;
+    return [`${kind}_token_id`, id];
+  });
+  return Object.fromEntries(ids.filter(([, id]) => id !== undefined));
 }

@@ -1,29 +1,9 @@
+import { ropeFrequencies, type SlmConfig } from "@kd/slm";
 import { type GraphBuilder, TYPES } from "./graph.ts";
-import type { RopeScaling } from "./text-config.ts";
-
-/** What the rotary angles come from. */
-export interface RopeConfig {
-  readonly headDim: number;
-  readonly theta: number;
-  readonly scaling: RopeScaling | undefined;
-}
-
-/** Radians a position turns each pair by, `[headDim / 2]`, as Hugging Face's `ROPE_INIT_FUNCTIONS` give them. */
-export function inverseFrequencies({ headDim, theta, scaling }: RopeConfig): number[] {
-  const plain = Array.from({ length: headDim / 2 }, (_, i) => theta ** ((-2 * i) / headDim));
-  if (scaling === undefined) return plain;
-  if (scaling.rope_type === "linear") return plain.map((frequency) => frequency / scaling.factor);
-  const { factor, low_freq_factor: low, high_freq_factor: high, original_max_position_embeddings: context } = scaling;
-  return plain.map((frequency) => {
-    const turns = (context * frequency) / (2 * Math.PI); // of this pair in the context that the model was first trained with
-    const share = Math.min(1, Math.max(0, (turns - low) / (high - low)));
-    return (1 - share) * (frequency / factor) + share * frequency;
-  });
-}
 
 /** cos and sin of every position's angles, `[B, 1, T, headDim]` each, from `position_ids [B, T]`. */
-export function ropeTables(g: GraphBuilder, positions: string, config: RopeConfig): { cos: string; sin: string } {
-  const frequencies = inverseFrequencies(config);
+export function ropeTables(g: GraphBuilder, positions: string, config: SlmConfig): { cos: string; sin: string } {
+  const frequencies = ropeFrequencies(config);
   const at = g.node("Unsqueeze", [g.node("Cast", [positions], { to: TYPES.float }), g.ints([1, 3])]);
   const angles = g.node("Mul", [at, g.floats([...frequencies, ...frequencies])]);
   return { cos: g.node("Cos", [angles]), sin: g.node("Sin", [angles]) };

@@ -1,12 +1,14 @@
+import { type LlavaConfig, visualTokens } from "@kd/mllm";
+import type { VisionConfig } from "@kd/vision-encoder";
 import { activate, attention, layerNorm, linear, mergeHeads, splitHeads } from "./blocks.ts";
-import { type ExportConfig, visualTokens } from "./config.ts";
+import { featureLayers } from "./feature-layers.ts";
 import { createGraph, type GraphBuilder, type GraphWeights, type OnnxGraph } from "./graph.ts";
 import { PROJECTOR, VISION } from "./names.ts";
-import type { VisionConfig } from "./vision-config.ts";
 
 /** `pixel_values [I, C, H, W]` to `image_features [I, N, D]`: tower, chosen layers, selection and projector. */
-export function visionGraph(config: ExportConfig, weights: GraphWeights): OnnxGraph {
-  const { vision_config: vision, featureLayers: layers } = config;
+export function visionGraph(config: LlavaConfig, weights: GraphWeights): OnnxGraph {
+  const { vision_config: vision } = config;
+  const layers = featureLayers(config);
   const side = vision.image_size;
   const g = createGraph("vision_encoder", weights);
   const pixels = g.input("pixel_values", "float", ["batch_size", vision.num_channels, side, side]);
@@ -19,9 +21,9 @@ export function visionGraph(config: ExportConfig, weights: GraphWeights): OnnxGr
     config.vision_feature_select_strategy === "full"
       ? features
       : g.node("Slice", [features, g.ints([1]), g.ints([2 ** 31 - 1]), g.ints([1])]);
-  const inner = activate(g, linear(g, selected, `${PROJECTOR}linear_1`), config.projector_hidden_act);
+  const inner = activate(g, linear(g, selected, `${PROJECTOR}linear_1`), "gelu");
   const projected = linear(g, inner, `${PROJECTOR}linear_2`);
-  const shape = ["batch_size", visualTokens(config).tokens, config.text_config.hidden_size];
+  const shape = ["batch_size", visualTokens(config), config.text_config.hidden_size];
   g.output("image_features", projected, "float", shape);
   return g.graph;
 }

@@ -1,14 +1,13 @@
 import { KdError } from "@kd/contract";
 import { type StoredTensor, toFloat32, toHalf } from "@kd/safetensors";
+import type { Weights as StoredWeights } from "@kd/safetensors/node";
 import type { LazyBytes } from "./wire.ts";
 
-/** A checkpoint whose tensors are read when they are asked for. */
-export interface Checkpoint {
-  /** Its path, for errors. */
-  readonly where: string;
-  /** Shapes by stored names. */
-  readonly tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>;
-  read(name: string): Promise<StoredTensor>;
+/** Where a parameter is stored. */
+export interface StoredAt {
+  readonly weights: StoredWeights;
+  readonly stored: string;
+  readonly shape: readonly number[];
 }
 
 /** The parameters of a model under Hugging Face's older names. */
@@ -19,17 +18,16 @@ export interface Weights {
   bytes(name: string, options: { readonly half: boolean; readonly transposed: boolean }): LazyBytes;
 }
 
-/** Parameters from a checkpoint, given the stored name of each. Every name asked for must be there. */
-export function weightsOf(checkpoint: Checkpoint, names: ReadonlyMap<string, string>): Weights {
-  const stored = (name: string) => names.get(name) as string;
-  const shape = (name: string) => checkpoint.tensors.get(stored(name))?.shape ?? [];
+/** Parameters from their places. Every name asked for must be there. */
+export function weightsOf(places: ReadonlyMap<string, StoredAt>): Weights {
+  const shape = (name: string) => places.get(name)?.shape ?? [];
   return {
-    has: (name) => names.has(name),
+    has: (name) => places.has(name),
     shape,
     bytes(name, { half, transposed }) {
       const read = async () => {
-        const tensor = await checkpoint.read(stored(name));
-        const numbers = half ? halves(tensor, `${checkpoint.where} "${stored(name)}"`) : toFloat32(tensor);
+        const tensor = await readTensor(places.get(name) as StoredAt);
+        const numbers = half ? halves(tensor, name) : toFloat32(tensor);
         return bytesOf(transposed ? transpose(numbers, shape(name) as [number, number]) : numbers);
       };
       return { byteLength: shape(name).reduce((product, size) => product * size, half ? 2 : 4), read };
@@ -37,14 +35,19 @@ export function weightsOf(checkpoint: Checkpoint, names: ReadonlyMap<string, str
   };
 }
 
-function halves(tensor: StoredTensor, where: string): Uint16Array {
+async function readTensor({ weights, stored }: StoredAt): Promise<StoredTensor> {
+  for await (const [, tensor] of weights.stream([stored])) return tensor;
+  throw new KdError("KD_WEIGHTS", `${weights.path}: tensor "${stored}" is missing`);
+}
+
+function halves(tensor: StoredTensor, name: string): Uint16Array {
   const words = toHalf(tensor, "F16");
   let beyond = false;
   for (let i = 0; i < words.length; i++) beyond ||= ((words[i] as number) & 0x7c00) === 0x7c00; // not `some`: a call a number
   if (beyond)
     throw new KdError(
       "KD_WEIGHTS",
-      `${where}: expected numbers within ±65504, which float16 can hold, got a greater one; export it as fp32`,
+      `tensor "${name}": expected numbers within ±65504, which float16 can hold, got a greater one; export it as fp32`,
     );
   return words;
 }

@@ -25,7 +25,7 @@ async function exported(name: string, options: ExportOnnx = {}) {
   await exportOnnx(source, folder, options);
   const graph = (part: string) => readOnnx(join(folder, "onnx", `${part}${dtype === "fp16" ? "_fp16" : ""}.onnx`));
   const [embed, vision, decoder] = [graph("embed_tokens"), graph("vision_encoder"), graph("decoder_model_merged")];
-  return { folder, config: readJson(source, "config.json"), embed, vision, decoder };
+  return { folder, config: readJson(folder, "config.json"), embed, vision, decoder };
 }
 type Exported = Awaited<ReturnType<typeof exported>>;
 
@@ -95,6 +95,8 @@ describe.each([
   ["llava_full", "llava_full"],
   ["llava_new_names", "llava_default"],
   ["llava_clip_llama", "llava_clip_llama"],
+  ["tinyllava_full", "llava_default"],
+  ["tinyllava_component", "llava_default"],
 ])("%s by the definitions of ONNX's operations", async (folder, golden) => {
   const file = `expected/${golden}.safetensors`;
   const { tensors } = parseSafetensors(readFileSync(join(goldens, file)), file);

@@ -16,10 +16,11 @@ export function tinyFolder(name: string, folder: string): string {
     Json
   >;
   const words = Array.from({ length: config.text_config.vocab_size as number }, (_, id) => `w${id}`);
-  words[config.image_token_index] = "<image>";
+  const image = config.image_token_index < 0 ? 93 : config.image_token_index; // TinyLLaVA's is no row: the tokenizer's counts
+  words[image] = "<image>";
   const side = config.vision_config.image_size as number;
   writeJson(folder, "tokenizer.json", {
-    added_tokens: [{ id: config.image_token_index, content: "<image>", special: true }],
+    added_tokens: [{ id: image, content: "<image>", special: true }],
     model: { type: "WordLevel", vocab: Object.fromEntries(words.map((word, id) => [word, id])), unk_token: "w0" },
   });
   writeJson(folder, "tokenizer_config.json", { tokenizer_class: "PreTrainedTokenizerFast" });

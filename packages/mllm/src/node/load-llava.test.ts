@@ -8,7 +8,7 @@ import { createRng, halfOf, memory, memoryReport, type Tensor, tensor1d, useBack
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { oneEngine, valuesOf } from "../../../tensor-core/test/engines.ts";
 import { tinyBatch, tinyConfig, tinyLlava } from "../../test/tiny-llava.ts";
-import { createLlava, generate, initLlava, type Llava, llavaShapes } from "../index.ts";
+import { createLlava, generate, initLlava, type Llava, llavaShapes, towerHash } from "../index.ts";
 import { loadLlava, openLlava, saveLlava } from "./index.ts";
 
 let home: string;
@@ -102,6 +102,21 @@ it.each([
   expect(await readFile(join(`${folder}-again`, "model.safetensors"))).toEqual(
     await readFile(join(folder, "model.safetensors")),
   );
+});
+
+it.each(["F32", "BF16", "F16"] as const)("a tower stored in %s has one hash, however it came to be", async (dtype) => {
+  const folder = join(home, `tower-${dtype}`);
+  await saveLlava(await tinyLlava(), folder, { dtype });
+  const model = await loadLlava(folder, { processor: "p" });
+  expect(model.tower).toBe(await towerHash(model.config, model.params, "p"));
+  const kept = dtype === "F16" ? "fp16" : "bf16";
+  const half = await loadLlava(folder, { processor: "p", keep: kept });
+  expect(half.tower).toBe(await towerHash(half.config, half.params, "p"));
+  if (dtype !== "F32") expect(half.tower).toBe(model.tower);
+  expect(await towerHash(model.config, model.params, "q")).not.toBe(model.tower);
+  const bias = "vision_tower.vision_model.encoder.layers.1.mlp.fc2.bias";
+  const params = new Map(model.params).set(bias, tensor1d([0, 0, 0, 0, 0, 0, 0, -0]));
+  expect(await towerHash(model.config, params, "p")).not.toBe(model.tower);
 });
 
 it("says what keep can be, and that weights in 16 bits are not trained", async () => {

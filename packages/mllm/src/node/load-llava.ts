@@ -1,9 +1,12 @@
 import { KdError } from "@kd/contract";
+import { type StoredTensor, toFloat32, toHalf } from "@kd/safetensors";
 import { loadParams } from "@kd/slm/node";
 import type { HalfFormat } from "@kd/tensor-core";
+import { digestOf, digestOfBf16 } from "../digest.ts";
 import { trainableParams } from "../init.ts";
-import { createLlava, type Llava } from "../llava.ts";
+import { type Llava, llavaOf } from "../llava.ts";
 import { llavaShapes, VISION } from "../names.ts";
+import { hashTower } from "../tower-hash.ts";
 import { openLlava } from "./open-llava.ts";
 
 const KEEPS: readonly string[] = ["float32", "bf16", "fp16"];
@@ -38,8 +41,19 @@ export async function loadLlava(
   if (!KEEPS.includes(keep))
     throw new KdError("KD_CONFIG", `loadLlava: keep must be one of ${KEEPS.join(", ")}, got "${keep}"`);
   const { config, parts } = await openLlava(folder, imageTokenId === undefined ? {} : { imageTokenId });
-  const params = await loadParams(parts, { shapes: llavaShapes(config), ignored, keep });
-  return createLlava({ config, params: trainableParams(params), processor });
+  const digests = new Map<string, string>();
+  const onTensor = (name: string, stored: StoredTensor) => {
+    const digest = name.startsWith(VISION) ? digestOfStored(stored, keep) : undefined;
+    if (digest !== undefined) digests.set(name, digest);
+  };
+  const params = trainableParams(await loadParams(parts, { shapes: llavaShapes(config), ignored, keep, onTensor }));
+  return llavaOf({ config, params, tower: await hashTower(config, params, { processor, digests }) });
+}
+
+/** Of the numbers as they are kept, where they need not be made for it: reading a tower back costs as much as loading it. */
+function digestOfStored(stored: StoredTensor, keep: "float32" | HalfFormat): string | undefined {
+  if (stored.dtype === "BF16" && keep !== "fp16") return digestOfBf16(toHalf(stored, "BF16"));
+  return stored.dtype === "F32" && keep === "float32" ? digestOf(toFloat32(stored)) : undefined;
 }
 
 /** What the model doesn't read: SigLIP's pooling head, a tied head stored again, buffers of positions. */

@@ -86,7 +86,8 @@ async function tinyConfig(raw: unknown, folder: string, imageTokenId: number | u
     vision_config: { ...(await part("vision_tower")), ...vision_config },
   };
   const ids = imageTokenId === undefined ? await tokenizerIds(folder) : undefined;
-  const free = ids && (ids.image ?? ids.largest + 1);
+  const rows = (value.text_config as { vocab_size?: number }).vocab_size ?? Number.POSITIVE_INFINITY;
+  const free = ids && (ids.image ?? (ids.largest + 1 < rows ? ids.largest + 1 : undefined));
   return fromTinyLlavaConfig(value, imageTokenId ?? free, join(folder, "config.json"));
 }
 

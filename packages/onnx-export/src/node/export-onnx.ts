@@ -1,16 +1,14 @@
 import { mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { KdError } from "@kd/contract";
-import type { StoredTensor } from "@kd/safetensors";
-import { readWeights } from "@kd/safetensors/node";
+import { openLlava } from "@kd/mllm/node";
 import { onnxCard } from "../card.ts";
-import { parseExportConfig } from "../config.ts";
 import { decoderGraph } from "../decoder-graph.ts";
 import { embedGraph } from "../embed-graph.ts";
 import { configJson, generationJson, preprocessorJson, processorJson, tokenizerJson } from "../folder-files.ts";
-import { checkedNames } from "../names.ts";
+import { placesOf } from "../names.ts";
 import { visionGraph } from "../vision-graph.ts";
-import { type Checkpoint, weightsOf } from "../weights.ts";
+import { weightsOf } from "../weights.ts";
 import { readSource } from "./source.ts";
 import { LARGEST_FILE, writeModel } from "./write-model.ts";
 
@@ -47,11 +45,11 @@ export interface ExportedFile {
 }
 
 /**
- * Writes a Hugging Face LLaVA folder (SigLIP or CLIP; Qwen2 or Llama) as the folder that transformers.js loads and answers from: embedding,
+ * Writes the folder of a LLaVA model (all that `loadLlava` of @kd/mllm takes: SigLIP or CLIP, Qwen2 or Llama) as the folder that transformers.js loads and answers from: embedding,
  * tower with projector, and decoder with key-value cache as ONNX graphs, with tokenizer and processor. It is written aside and renamed, so
- * that it is there whole or not at all. At most one stored tensor and its copy are held beside the weights.
+ * that it is there whole or not at all. Tensors are read as they are written, one at a time.
  *
- * @param folder holds `config.json`, safetensors, `tokenizer.json`, `tokenizer_config.json`, `preprocessor_config.json`.
+ * @param folder holds `config.json`, weights, `tokenizer.json`, `tokenizer_config.json`, `preprocessor_config.json`.
  * @throws KdError `KD_CONFIG`, `KD_WEIGHTS`, `KD_SAFETENSORS` or `KD_DATA` naming the file and its field, tensor or token; `KD_CONFIG` when
  * `out` exists.
  */
@@ -68,7 +66,7 @@ export async function exportOnnx(
   if ((await stat(target).catch(() => undefined)) !== undefined)
     throw new KdError("KD_CONFIG", `exportOnnx: ${out} exists; remove it or choose another folder`);
   const source = await readSource(folder);
-  const config = parseExportConfig(source.config, join(folder, "config.json"));
+  const { config, parts } = await openLlava(folder);
   const json = (value: object) => `${JSON.stringify(value, null, 2)}\n`;
   const small: Record<string, string> = {
     "README.md": onnxCard(source.card, dtype),
@@ -78,8 +76,7 @@ export async function exportOnnx(
     "tokenizer_config.json": json(tokenizerJson(source)),
     "generation_config.json": json(generationJson(source)),
   };
-  const checkpoint = await openCheckpoint(folder);
-  const weights = weightsOf(checkpoint, checkedNames(config, checkpoint));
+  const weights = weightsOf(placesOf(config, parts));
 
   const aside = `${target}.partial`;
   await rm(aside, { recursive: true, force: true });
@@ -105,9 +102,4 @@ export async function exportOnnx(
     await rm(aside, { recursive: true, force: true });
     throw error;
   }
-}
-
-async function openCheckpoint(folder: string): Promise<Checkpoint> {
-  const tensors = await readWeights(folder);
-  return { where: folder, tensors, read: async (name) => tensors.get(name) as StoredTensor };
 }

@@ -13,6 +13,8 @@ export interface LoadParams {
   readonly ignored?: (name: string) => boolean;
   /** Keeps weights in 16 bits outside the engine's memory, for a model that is not trained. @defaultValue "float32" */
   readonly keep?: "float32" | HalfFormat;
+  /** Sees each stored tensor once, by its name in memory, while its bytes are there. @defaultValue nobody */
+  readonly onTensor?: (name: string, stored: StoredTensor) => void;
 }
 
 /** Stored name to name in memory, of one checkpoint. */
@@ -26,7 +28,7 @@ type Plan = ReadonlyMap<string, string>;
  */
 export async function loadParams(
   parts: readonly { readonly weights: Weights; readonly rename?: (stored: string) => string }[],
-  { shapes, rename = (name) => name, ignored = () => false, keep = "float32" }: LoadParams,
+  { shapes, rename = (name) => name, ignored = () => false, keep = "float32", onTensor }: LoadParams,
 ): Promise<Params> {
   const found = new Set<string>();
   const plans = parts.map(({ weights, rename: own = rename }) =>
@@ -41,8 +43,11 @@ export async function loadParams(
   const params: Params = new Map();
   try {
     for (const [i, plan] of plans.entries())
-      for await (const [stored, weight] of (parts[i] as { weights: Weights }).weights.stream(plan.keys()))
-        params.set(plan.get(stored) as string, keptAs(weight, keep));
+      for await (const [stored, weight] of (parts[i] as { weights: Weights }).weights.stream(plan.keys())) {
+        const name = plan.get(stored) as string;
+        onTensor?.(name, weight);
+        params.set(name, keptAs(weight, keep));
+      }
   } catch (error) {
     for (const value of params.values()) value.dispose();
     throw error;
