@@ -2,6 +2,7 @@ export { batches, type Cursor, shuffledIndices } from "./batches.ts";
 export { collate } from "./collate.ts";
 export { type Conversation, parseConversation, parseConversations } from "./conversation.ts";
 export { encodeConversation, type Sample } from "./encode.ts";
+export { type Drawable, epochBatches, type Pick } from "./epoch-batches.ts";
 export { type EpochOrder, epochOrder, type SamplerName } from "./epoch-order.ts";
 export type { RgbImage } from "./image.ts";
 export { type Mixture, mixture } from "./mixture.ts";

@@ -15,7 +15,8 @@ function evenChunks(indices: readonly number[], lengths: ArrayLike<number>, chun
     const shortest = words.indexOf(Math.min(...words));
     const part = parts[shortest] as number[];
     part.push(index);
-    words[shortest] = part.length === room ? Number.POSITIVE_INFINITY : (words[shortest] as number) + (lengths[index] as number);
+    words[shortest] =
+      part.length === room ? Number.POSITIVE_INFINITY : (words[shortest] as number) + (lengths[index] as number);
   }
   return parts;
 }
@@ -43,7 +44,8 @@ export function lengthBuckets(
   const size = Math.max(1, Math.min(Math.floor(lengths.length / (batchSize * 4)), 50)) * batchSize;
   const shuffled = torchPermutation(lengths.length, random);
   const groups: number[][] = [];
-  for (let at = 0; at < shuffled.length; at += size) groups.push(longestFirst(lengths, shuffled.subarray(at, at + size)));
+  for (let at = 0; at < shuffled.length; at += size)
+    groups.push(longestFirst(lengths, shuffled.subarray(at, at + size)));
   let longest = 0;
   for (const [i, [index = 0]] of groups.entries())
     if ((lengths[index] as number) > (lengths[groups[longest]?.[0] ?? 0] as number)) longest = i;

@@ -39,7 +39,11 @@ export function mixture(
       throw new KdError("KD_DATA", `mixture source ${s}: expected a weight of at least 0, got ${weight}; correct it`);
     const count = Math.round(length * (weight % 1));
     const own = Math.imul(seed, 0x9e3779b1) + Math.imul(s + 1, 0x85ebca6b);
-    return { length, times: Math.floor(weight), some: count ? window(length, count * epoch, { count, seed: own }) : [] };
+    return {
+      length,
+      times: Math.floor(weight),
+      some: count ? window(length, count * epoch, { count, seed: own }) : [],
+    };
   });
   const total = parts.reduce((sum, { length, times, some }) => sum + length * times + some.length, 0);
   if (total === 0 || sources.length > 65_535)

@@ -1,9 +1,20 @@
-/** Python's white space, whose words LLaVA counts: `\s` lacks five of these and has U+FEFF besides. */
-const WORD = /[^\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+/g;
+/** Python's white space, which separates the words that LLaVA counts: `\s` lacks five of these and has U+FEFF besides. */
+function isWhite(c: number): boolean {
+  if (c < 0x80) return c === 0x20 || (c >= 0x09 && c <= 0x0d) || (c >= 0x1c && c <= 0x1f);
+  if (c < 0x1680) return c === 0x85 || c === 0xa0;
+  return (c >= 0x2000 && c <= 0x200a) || [0x1680, 0x2028, 0x2029, 0x202f, 0x205f, 0x3000].includes(c);
+}
 
 /** Words of a text as Python's `len(text.split())` counts them. */
 export function countWords(text: string): number {
-  return text.match(WORD)?.length ?? 0;
+  let words = 0;
+  let between = true;
+  for (let i = 0; i < text.length; i++) {
+    const white = isWhite(text.charCodeAt(i));
+    if (between && !white) words++;
+    between = white;
+  }
+  return words;
 }
 
 /**

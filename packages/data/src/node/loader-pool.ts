@@ -1,0 +1,91 @@
+import { Worker } from "node:worker_threads";
+import { KdError, type KdErrorCode } from "@kd/contract";
+import type { Pick } from "../epoch-batches.ts";
+import type { EncodedBatch } from "./encode-batch.ts";
+import type { Job, Reply, WorkerStart } from "./loader-messages.ts";
+
+/** Worker threads that make batches. */
+export interface LoaderPool {
+  /** Asks worker `id % workers` for a batch. It works down what it was asked for while this thread is busy. */
+  make(id: number, picks: readonly Pick[]): Promise<EncodedBatch>;
+  close(): Promise<void>;
+}
+
+interface Waiting extends Job {
+  resolve(done: EncodedBatch): void;
+  reject(error: Error): void;
+}
+
+/** The compiled worker, also when the tests run the sources: Node cannot start a thread from TypeScript. */
+const WORKER = new URL(
+  import.meta.url.endsWith(".ts") ? "../../dist/node/loader-worker.js" : "./loader-worker.js",
+  import.meta.url,
+);
+
+/**
+ * A pool of our own: those of the registries hand out a task when the main thread is free, which it is not during a step, and one of them waits for ever
+ * for a worker that has left.
+ *
+ * @param nameOf file and index of a record, for the error when a worker dies over it
+ */
+export function loaderPool(
+  start: Omit<WorkerStart, "position">,
+  options: { workers: number; memoryMb: number; nameOf: (pick: Pick) => string },
+): LoaderPool {
+  const { workers: count, memoryMb, nameOf } = options;
+  let closed = false;
+  let broken: Error | undefined;
+  const workers = Array.from({ length: count }, () => {
+    const position = new Int32Array(new SharedArrayBuffer(4));
+    const waiting: Waiting[] = [];
+    const workerData: WorkerStart = { ...start, position };
+    const worker = new Worker(WORKER, { workerData, resourceLimits: { maxOldGenerationSizeMb: memoryMb } });
+    worker.unref();
+    const dieOf = (message: string): void => {
+      const pick = waiting[0]?.picks[Atomics.load(position, 0)];
+      const where = pick === undefined ? "loader" : nameOf(pick);
+      broken ??= new KdError("KD_DATA", `${where}: expected a batch, ${message}; look at this record first`);
+      for (const each of waiting.splice(0)) each.reject(broken);
+    };
+    worker.on("message", (reply: Reply) => {
+      const job = reply.id < 0 ? undefined : waiting.shift();
+      if (waiting.length === 0) worker.unref();
+      if ("done" in reply) job?.resolve(reply.done);
+      else {
+        const { code = "KD_DATA", message } = reply.failed;
+        const error = new KdError(code as KdErrorCode, message);
+        if (job !== undefined) job.reject(error);
+        else {
+          broken ??= error;
+          for (const each of waiting.splice(0)) each.reject(error);
+        }
+      }
+    });
+    worker.on("error", (error) => dieOf(`its worker thread died: ${String(error)}`));
+    worker.on("exit", (code) => closed || dieOf(`its worker thread left with code ${code}`));
+    return { worker, waiting };
+  });
+  return {
+    make: (id, picks) =>
+      new Promise((resolve, reject) => {
+        const chosen = workers[id % count] as (typeof workers)[number];
+        if (broken !== undefined || closed)
+          return reject(broken ?? new KdError("KD_DATA", "loader: it is closed; make another"));
+        chosen.waiting.push({ id, picks, resolve, reject });
+        chosen.worker.ref();
+        chosen.worker.postMessage({ id, picks } satisfies Job);
+      }),
+    close: async () => {
+      closed = true;
+      await Promise.all(
+        workers.map(({ worker }) => {
+          worker.ref(); // else a process with nothing else to do ends before this await does
+          return worker.terminate();
+        }),
+      );
+      for (const { waiting } of workers)
+        for (const each of waiting.splice(0))
+          each.reject(new KdError("KD_DATA", "loader: it was closed; make another"));
+    },
+  };
+}
