@@ -39,7 +39,8 @@ export function* epochBatches(
     const readable = new Uint32Array(mixed.source.length);
     let count = 0;
     for (let i = 0; i < readable.length; i++) if (wordsAt(i) !== 0) readable[count++] = i;
-    const lengths = Int32Array.from(readable.subarray(0, count), wordsAt);
+    const lengths = new Int32Array(count);
+    for (let i = 0; i < count; i++) lengths[i] = wordsAt(readable[i] as number);
     const order = epochOrder(lengths, { ...options, epoch });
     const whole = count - ((count - offset) % (batchSize * worldSize));
     const items = (count - whole < worldSize ? whole : count) - offset; // a rank without an item would keep the others waiting

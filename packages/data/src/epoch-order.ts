@@ -1,5 +1,5 @@
 import { KdError } from "@kd/contract";
-import { lengthBuckets } from "./length-groups.ts";
+import { absolute, lengthBuckets } from "./length-groups.ts";
 import { modalityGroups } from "./modality-groups.ts";
 import { torchPermutation, torchRandom } from "./torch-random.ts";
 
@@ -26,7 +26,7 @@ export interface EpochOrder {
  * @param lengths words of each record, negative for text only, as {@link RecordSource} has them
  * @throws KdError `KD_DATA` when a size is not a positive whole number, or the sampler has no such name
  */
-export function epochOrder(lengths: ArrayLike<number>, options: EpochOrder): ArrayLike<number> {
+export function epochOrder(lengths: ArrayLike<number>, options: EpochOrder): Uint32Array {
   const { sampler, seed, epoch, batchSize, worldSize = 1 } = options;
   for (const [name, value] of Object.entries({ batchSize, worldSize }))
     if (!Number.isInteger(value) || value < 1)
@@ -37,11 +37,11 @@ export function epochOrder(lengths: ArrayLike<number>, options: EpochOrder): Arr
     case "modality-length-llava":
       return modalityGroups(lengths, { batchSize, worldSize, random, mergedLast: sampler === "modality-length-llava" });
     case "length":
-      return lengthBuckets(Array.from(lengths, Math.abs), { batchSize, random });
+      return lengthBuckets(absolute(lengths), { batchSize, random });
     case "shuffle":
       return torchPermutation(lengths.length, random);
     case "sequential":
-      return Uint32Array.from({ length: lengths.length }, (_, i) => i);
+      return new Uint32Array(lengths.length).map((_, i) => i);
     default:
       throw new KdError(
         "KD_DATA",

@@ -1,10 +1,12 @@
 export { batches, type Cursor, shuffledIndices } from "./batches.ts";
 export { collate } from "./collate.ts";
 export { type Conversation, parseConversation, parseConversations } from "./conversation.ts";
+export { type Distribution, distribution } from "./distribution.ts";
 export { encodeConversation, type Sample } from "./encode.ts";
 export { type Drawable, epochBatches, type Pick } from "./epoch-batches.ts";
 export { type EpochOrder, epochOrder, type SamplerName } from "./epoch-order.ts";
 export type { RgbImage } from "./image.ts";
+export { formatInspection, type Inspection, type SamePair, type Sharing } from "./inspection.ts";
 export { type Mixture, mixture } from "./mixture.ts";
 export { type RankBatches, rankBatches } from "./rank-batches.ts";
 export { countWords, recordLength } from "./record-length.ts";

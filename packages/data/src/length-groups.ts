@@ -1,37 +1,62 @@
 import { torchPermutation } from "./torch-random.ts";
 
-/** Longest first; equals stay in their order, as Python's `sorted(reverse=True)` keeps them. */
-const longestFirst = (lengths: ArrayLike<number>, indices: Uint32Array): number[] =>
-  Array.from(indices).sort((a, b) => (lengths[b] as number) - (lengths[a] as number));
-
-/** LLaVA's `split_to_even_chunks`: each index goes to the rank with the fewest words so far that still has room. */
-function evenChunks(indices: readonly number[], lengths: ArrayLike<number>, chunks: number): number[][] {
-  if (indices.length % chunks !== 0)
-    return Array.from({ length: chunks }, (_, rank) => indices.filter((_, i) => i % chunks === rank));
-  const room = indices.length / chunks;
-  const parts: number[][] = Array.from({ length: chunks }, () => []);
-  const words = new Float64Array(chunks);
-  for (const index of indices) {
-    const shortest = words.indexOf(Math.min(...words));
-    const part = parts[shortest] as number[];
-    part.push(index);
-    words[shortest] =
-      part.length === room ? Number.POSITIVE_INFINITY : (words[shortest] as number) + (lengths[index] as number);
-  }
-  return parts;
+/** Lengths without their sign. */
+export function absolute(lengths: ArrayLike<number>): Int32Array {
+  const words = new Int32Array(lengths.length);
+  for (let i = 0; i < words.length; i++) words[i] = Math.abs(lengths[i] as number);
+  return words;
 }
 
-/** LLaVA's `get_length_grouped_indices`: a permutation cut into mega-batches of `worldSize · batchSize`, each sorted and dealt evenly to the ranks. */
+/** Positions that fit beside a length in a double's 53 bits. */
+const POSITIONS = 2 ** 22;
+
+/** Sorts slices of indices in place, longest first; equals stay in their order, as Python's `sorted(reverse=True)` keeps them. */
+function longestFirst(lengths: ArrayLike<number>, size: number): (indices: Uint32Array) => void {
+  const room = new Float64Array(size);
+  const before = new Uint32Array(size);
+  return (indices) => {
+    before.set(indices);
+    const keys = room.subarray(0, indices.length);
+    for (let i = 0; i < keys.length; i++) keys[i] = i - (lengths[indices[i] as number] as number) * POSITIONS;
+    keys.sort(); // a comparator would cost a second for a million records
+    for (let i = 0; i < keys.length; i++) {
+      const key = keys[i] as number;
+      indices[i] = before[key - Math.floor(key / POSITIONS) * POSITIONS] as number;
+    }
+  };
+}
+
+/** LLaVA's `split_to_even_chunks`: each index goes to the rank with the fewest words so far that still has room. */
+function evenChunks(indices: Uint32Array, lengths: ArrayLike<number>, chunks: number): number[] {
+  const parts: number[][] = Array.from({ length: chunks }, () => []);
+  const room = indices.length / chunks;
+  const words = new Float64Array(chunks);
+  for (const [i, index] of indices.entries()) {
+    const rank = Number.isInteger(room) ? words.indexOf(Math.min(...words)) : i % chunks;
+    const part = parts[rank] as number[];
+    part.push(index);
+    words[rank] =
+      part.length === room ? Number.POSITIVE_INFINITY : (words[rank] as number) + (lengths[index] as number);
+  }
+  return parts.flat();
+}
+
+/**
+ * LLaVA's `get_length_grouped_indices`: a permutation cut into mega-batches of `worldSize · batchSize`, each sorted and dealt evenly to the ranks.
+ *
+ * @param lengths above 0
+ */
 export function lengthGroups(
   lengths: ArrayLike<number>,
   options: { batchSize: number; worldSize: number; random: () => number },
-): number[] {
+): Uint32Array {
   const { batchSize, worldSize, random } = options;
-  const shuffled = torchPermutation(lengths.length, random);
-  const order: number[] = [];
-  for (let at = 0; at < shuffled.length; at += batchSize * worldSize) {
-    const sorted = longestFirst(lengths, shuffled.subarray(at, at + batchSize * worldSize));
-    for (const part of evenChunks(sorted, lengths, worldSize)) for (const index of part) order.push(index);
+  const order = torchPermutation(lengths.length, random);
+  const sort = longestFirst(lengths, batchSize * worldSize);
+  for (let at = 0; at < order.length; at += batchSize * worldSize) {
+    const group = order.subarray(at, at + batchSize * worldSize);
+    sort(group);
+    if (worldSize > 1) group.set(evenChunks(group, lengths, worldSize));
   }
   return order;
 }
@@ -40,16 +65,15 @@ export function lengthGroups(
 export function lengthBuckets(
   lengths: ArrayLike<number>,
   { batchSize, random }: { batchSize: number; random: () => number },
-): number[] {
+): Uint32Array {
   const size = Math.max(1, Math.min(Math.floor(lengths.length / (batchSize * 4)), 50)) * batchSize;
-  const shuffled = torchPermutation(lengths.length, random);
-  const groups: number[][] = [];
-  for (let at = 0; at < shuffled.length; at += size)
-    groups.push(longestFirst(lengths, shuffled.subarray(at, at + size)));
+  const order = torchPermutation(lengths.length, random);
+  const sort = longestFirst(lengths, size);
   let longest = 0;
-  for (const [i, [index = 0]] of groups.entries())
-    if ((lengths[index] as number) > (lengths[groups[longest]?.[0] ?? 0] as number)) longest = i;
-  const [first, other] = [groups[0], groups[longest]];
-  if (first !== undefined && other !== undefined) [first[0], other[0]] = [other[0] as number, first[0] as number];
-  return groups.flat();
+  for (let at = 0; at < order.length; at += size) {
+    sort(order.subarray(at, at + size));
+    if ((lengths[order[at] as number] as number) > (lengths[order[longest] as number] as number)) longest = at;
+  }
+  if (order.length > 0) [order[0], order[longest]] = [order[longest] as number, order[0] as number];
+  return order;
 }

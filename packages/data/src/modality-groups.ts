@@ -1,4 +1,4 @@
-import { lengthGroups } from "./length-groups.ts";
+import { absolute, lengthGroups } from "./length-groups.ts";
 import { torchPermutation } from "./torch-random.ts";
 
 /**
@@ -13,26 +13,38 @@ import { torchPermutation } from "./torch-random.ts";
 export function modalityGroups(
   lengths: ArrayLike<number>,
   options: { batchSize: number; worldSize: number; random: () => number; mergedLast?: boolean },
-): number[] {
+): Uint32Array {
   const { batchSize, worldSize, random, mergedLast = false } = options;
-  const all = Array.from(lengths);
-  const words = all.map(Math.abs);
-  const pictures = all.flatMap((length, i) => (length > 0 ? [i] : []));
-  const texts = all.flatMap((length, i) => (length > 0 ? [] : [i]));
-  if (pictures.length === 0 || texts.length === 0) return lengthGroups(words, options);
-  const grouped = (indices: readonly number[]): number[] =>
-    lengthGroups(
-      indices.map((i) => words[i] as number),
-      options,
-    ).map((i) => indices[i] as number);
+  const words = absolute(lengths);
+  const indices = new Uint32Array(lengths.length); // with pictures from the front, without from the back
+  let [front, back] = [0, indices.length];
+  for (let i = 0; i < indices.length; i++) if ((lengths[i] as number) > 0) indices[front++] = i;
+  for (let i = indices.length; i-- > 0; ) if (!((lengths[i] as number) > 0)) indices[--back] = i;
+  if (front === 0 || front === indices.length) return lengthGroups(words, options);
+  const grouped = (some: Uint32Array): Uint32Array => {
+    const own = new Int32Array(some.length);
+    for (let i = 0; i < own.length; i++) own[i] = words[some[i] as number] as number;
+    const order = lengthGroups(own, options);
+    for (let i = 0; i < order.length; i++) order[i] = some[order[i] as number] as number;
+    return order;
+  };
   const size = batchSize * worldSize;
-  const cut = (order: readonly number[]): number[][] =>
-    Array.from({ length: Math.ceil(order.length / size) }, (_, i) => order.slice(i * size, (i + 1) * size));
-  const [withPicture, withoutPicture] = [cut(grouped(pictures)), cut(grouped(texts))];
-  const last = [...(withPicture.pop() ?? []), ...(withoutPicture.pop() ?? [])];
-  const whole = [...withPicture, ...withoutPicture];
-  const shuffled = Array.from(torchPermutation(whole.length, random), (i) => whole[i] as number[]).flat();
-  if (mergedLast) return [...shuffled, ...last.sort((a, b) => a - b)];
-  const first = last.length >= size ? last.splice(0, size) : [];
-  return [...first, ...shuffled, ...last];
+  const [first, second] = [grouped(indices.subarray(0, front)), grouped(indices.subarray(front))];
+  const wholeOf = (order: Uint32Array): number => Math.ceil(order.length / size) - 1; // the last is never counted whole, as in the reference
+  const [wholeFirst, wholeSecond] = [wholeOf(first), wholeOf(second)];
+  const last = [...first.subarray(wholeFirst * size), ...second.subarray(wholeSecond * size)];
+  const order = new Uint32Array(lengths.length);
+  let at = 0;
+  const put = (some: ArrayLike<number>): void => {
+    order.set(some, at);
+    at += some.length;
+  };
+  if (mergedLast) last.sort((a, b) => a - b);
+  else if (last.length >= size) put(last.splice(0, size));
+  for (const group of torchPermutation(wholeFirst + wholeSecond, random)) {
+    const [from, start] = group < wholeFirst ? [first, group * size] : [second, (group - wholeFirst) * size];
+    put(from.subarray(start, start + size));
+  }
+  put(last);
+  return order;
 }

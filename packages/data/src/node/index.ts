@@ -2,6 +2,7 @@ export { type ReadImage, readImage } from "./decode.ts";
 export type { SkippedRecord } from "./encode-batch.ts";
 export type { Encoder, EncoderModule } from "./encoder.ts";
 export { insideFolder } from "./inside-folder.ts";
+export { type InspectData, inspectData } from "./inspect-data.ts";
 export { createEncoder, type LlavaBatch, type LlavaEncoder } from "./llava-encoder.ts";
 export {
   createLoader,

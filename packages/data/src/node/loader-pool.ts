@@ -16,11 +16,9 @@ interface Waiting extends Job {
   reject(error: Error): void;
 }
 
-/** The compiled worker, also when the tests run the sources: Node cannot start a thread from TypeScript. */
-const WORKER = new URL(
-  import.meta.url.endsWith(".ts") ? "../../dist/node/loader-worker.js" : "./loader-worker.js",
-  import.meta.url,
-);
+/** The compiled worker, also when the tests run the sources: Node cannot start a thread from TypeScript, nor with their conditions. */
+const FROM_SOURCE: boolean = import.meta.url.endsWith(".ts");
+const WORKER = new URL(FROM_SOURCE ? "../../dist/node/loader-worker.js" : "./loader-worker.js", import.meta.url);
 
 /**
  * A pool of our own: those of the registries hand out a task when the main thread is free, which it is not during a step, and one of them waits for ever
@@ -39,7 +37,11 @@ export function loaderPool(
     const position = new Int32Array(new SharedArrayBuffer(4));
     const waiting: Waiting[] = [];
     const workerData: WorkerStart = { ...start, position };
-    const worker = new Worker(WORKER, { workerData, resourceLimits: { maxOldGenerationSizeMb: memoryMb } });
+    const worker = new Worker(WORKER, {
+      workerData,
+      resourceLimits: { maxOldGenerationSizeMb: memoryMb },
+      ...(FROM_SOURCE ? { execArgv: [] } : {}),
+    });
     worker.unref();
     const dieOf = (message: string): void => {
       const pick = waiting[0]?.picks[Atomics.load(position, 0)];

@@ -17,6 +17,21 @@ export interface OpenSource extends Partial<ImagePlace> {
   readonly indexFolder?: string;
 }
 
+/** One after another, since unpacking one fills memory with a row group; those that are open are closed when one fails. */
+async function openShards(
+  shards: readonly string[],
+  open: (shard: string) => Promise<DiskSource>,
+): Promise<DiskSource[]> {
+  const parts: DiskSource[] = [];
+  try {
+    for (const shard of shards) parts.push(await open(shard));
+    return parts;
+  } catch (error) {
+    await Promise.all(parts.map((part) => part.close()));
+    throw error;
+  }
+}
+
 /**
  * Opens data as they are found, by what the path is: a LLaVA JSON array of any size, JSON lines, either of them gzipped (`.gz`), Parquet, a folder of
  * Parquet files, a folder of pictures and captions. Pictures are looked for beside the file unless `imageFolder` says otherwise.
@@ -31,10 +46,9 @@ export async function openSource(path: string, options: OpenSource = {}): Promis
       const place = { imageFolder: options.imageFolder ?? real, linkedFolders };
       const shards = (await readdir(real)).filter((file) => file.endsWith(".parquet")).sort();
       if (shards.length === 0) return await openFolder(real, { name, ...place });
-      const parts: DiskSource[] = [];
-      for (const shard of shards)
-        parts.push(await openParquet(join(real, shard), { name: join(name, shard), indexFolder, ...place }));
-      return severalSources(name, parts);
+      return await openShards(shards, (shard) =>
+        openParquet(join(real, shard), { name: join(name, shard), indexFolder, ...place }),
+      ).then((parts) => severalSources(name, parts));
     }
     const place = { imageFolder: options.imageFolder ?? dirname(real), linkedFolders };
     if (path.endsWith(".parquet")) return await openParquet(real, { name, indexFolder, ...place });

@@ -30,8 +30,10 @@ function readValue(reader: ByteReader, type: number, depth: number): number | bo
   if (type === STRUCT) return readStruct(reader, depth + 1);
   if (type === BYTE) reader.at += 1;
   else if (type === DOUBLE) reader.at += 8;
-  else if (type === BINARY) reader.at += readVarint(reader);
-  else if (type === LIST || type === SET) {
+  else if (type === BINARY) {
+    const length = readVarint(reader); // moves reader.at before it is added to
+    reader.at += length;
+  } else if (type === LIST || type === SET) {
     const head = reader.bytes[reader.at++] ?? 0;
     const count = head >> 4 === 15 ? readVarint(reader) : head >> 4;
     for (let i = 0; i < count; i++) {
