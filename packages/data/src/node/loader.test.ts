@@ -67,9 +67,9 @@ it("goes on from every cursor with what an uninterrupted run gives", async () =>
     { source: await source("a.json", range(8)), weight: 1.5 },
     { source: await source("b.jsonl", range(4, 100)) },
   ];
-  const whole = await all(sources, options({ workers: 1 }));
+  const whole = await all(sources, options({ workers: 1, batchSize: 5 }));
   for (const [i, { cursor }] of whole.entries())
-    expect(await all(sources, options({ workers: 2, cursor }))).toEqual(whole.slice(i + 1));
+    expect(await all(sources, options({ workers: 2, batchSize: 5, cursor }))).toEqual(whole.slice(i + 1));
 });
 
 it("shares out to ranks: the same steps, nothing twice", async () => {
