@@ -1,7 +1,8 @@
 // Indexing, warm start and loader wait on made-up data.
 //   npm run bench:data [-- --records 1200000 --keep]
 import { spawnSync } from "node:child_process";
-import { createWriteStream, existsSync, mkdirSync, rmSync, statSync } from "node:fs";
+import { createWriteStream, existsSync, mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { availableParallelism, cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -13,6 +14,7 @@ const count = Number(values.records);
 const folder = join(tmpdir(), "kd-bench-data");
 const file = join(folder, `llava-${count}.json`);
 const { createLoader, openSource } = await import("../packages/data/dist/node/index.js");
+const sharp = createRequire(new URL("../packages/data/package.json", import.meta.url))("sharp");
 
 /** A small generator of its own: the file is the same on every machine. */
 function numbers(seed) {
@@ -60,6 +62,85 @@ async function makeFile() {
 const seconds = (since) => Number(((performance.now() - since) / 1000).toFixed(2));
 const peakMb = () => Math.round(process.resourceUsage().maxRSS / 1024);
 
+const template = { name: "bench", system: "", user: "Q: ", assistant: " A:", beforeAnswer: " ", afterAnswer: " <eos>" };
+
+/** Pictures of one side and 320 records about them, whose words are the tokens. */
+async function makePictures(side, format) {
+  const place = join(folder, `${format}-${side}`);
+  mkdirSync(place, { recursive: true });
+  const vocab = {
+    "<unk>": 0,
+    "<eos>": 1,
+    "Q:": 2,
+    "A:": 3,
+    ...Object.fromEntries(words.map((word, i) => [word, 4 + i])),
+  };
+  const model = { type: "WordLevel", vocab, unk_token: "<unk>" };
+  writeFileSync(
+    join(place, "tokenizer.json"),
+    JSON.stringify({
+      version: "1.0",
+      added_tokens: [],
+      normalizer: null,
+      pre_tokenizer: { type: "WhitespaceSplit" },
+      post_processor: null,
+      decoder: null,
+      model,
+    }),
+  );
+  const draw = numbers(2);
+  for (let i = 0; i < 64; i++) {
+    const data = Uint8Array.from(
+      { length: side * side * 3 },
+      (_, k) => (draw(16) + i * 3 + Math.floor(k / side)) % 256,
+    );
+    await sharp(data, { raw: { width: side, height: side, channels: 3 } })
+      .toFormat(format)
+      .toFile(join(place, `${i}.${format}`));
+  }
+  const records = Array.from({ length: 320 }, (_, i) => ({
+    id: i,
+    image: `${i % 64}.${format}`,
+    conversations: [
+      { from: "human", value: `<image>\n${words.slice(0, 8).join(" ")}` },
+      { from: "gpt", value: words.slice(0, 4 + draw(12)).join(" ") },
+    ],
+  }));
+  writeFileSync(join(place, "train.json"), JSON.stringify(records));
+  return place;
+}
+
+/** Share of the time that a loop waits for its batches; the step keeps the main thread busy, as a training step does. */
+async function waitShare({ side, format, imageSize, stepMs, workers }) {
+  const place = await makePictures(side, format);
+  const source = await openSource(join(place, "train.json"));
+  const options = { tokenizer: place, template, imageTokenId: 30, imageTokens: 16, padId: 0, vocabSize: 64, imageSize };
+  const loader = await createLoader([{ source }], { encoder: { options }, batchSize: 16, seed: 0, epochs: 1, workers });
+  let [first, steps, since] = [0, 0, performance.now()];
+  for await (const _ of loader) {
+    if (steps++ === 0) first = loader.stats().waitedMs;
+    const until = performance.now() + stepMs;
+    while (performance.now() < until);
+    await new Promise((resolve) => setImmediate(resolve)); // a step reads its loss
+  }
+  const all = performance.now() - since;
+  await source.close();
+  const { waitedMs } = loader.stats();
+  const share = (ms) => `${((100 * ms) / all).toFixed(2)} %`;
+  return {
+    side,
+    format,
+    imageSize,
+    stepMs,
+    workers,
+    steps,
+    msAStep: Math.round(all / steps),
+    firstBatchMs: Math.round(first),
+    wait: share(waitedMs),
+    waitAfterFirst: share(waitedMs - first),
+  };
+}
+
 /** Each measurement in a process of its own, so that a peak is its own. */
 const children = {
   index: async () => {
@@ -86,10 +167,23 @@ const children = {
     for await (const { records } of loader)
       return { opened, firstBatch: seconds(since), records: records.length, peakMb: peakMb() };
   },
+  wait: async () => {
+    const found = [];
+    for (const workers of [1, 2])
+      for (const kind of [
+        { side: 72, format: "png", imageSize: 64, stepMs: 50 },
+        { side: 480, format: "jpeg", imageSize: 384, stepMs: 500 },
+        { side: 480, format: "jpeg", imageSize: 384, stepMs: 0 },
+      ])
+        found.push(JSON.stringify(await waitShare({ ...kind, workers })));
+    return `\n${found.join("\n")}`;
+  },
 };
 
-if (values.child !== undefined) console.log(JSON.stringify(await children[values.child]()));
-else {
+if (values.child !== undefined) {
+  const found = await children[values.child]();
+  console.log(typeof found === "string" ? found : JSON.stringify(found));
+} else {
   console.error(`making ${file}`);
   await makeFile();
   rmSync(`${file}.kd-index`, { force: true });
