@@ -4,7 +4,7 @@ import { KdError } from "@kd/contract";
 export const MAX_JSON_DEPTH = 64;
 
 /** Levels of arrays and objects that a JSON text opens at most. */
-export function jsonDepth(text: string): number {
+function jsonDepth(text: string): number {
   let [depth, deepest] = [0, 0];
   for (let i = 0, inString = false; i < text.length; i++) {
     const c = text.charCodeAt(i);

@@ -1,12 +1,12 @@
 import { KdError } from "@kd/contract";
-import { type Qwen2Config, qwen2ConfigSchema } from "@kd/slm";
+import { type SlmConfig, slmConfigSchema } from "@kd/slm";
 import { type SiglipVisionConfig, siglipVisionConfigSchema } from "@kd/vision-encoder";
 import { z } from "zod";
 
 /** A vision-language model of the LLaVA family, under the names of Hugging Face's `config.json`. */
 export interface LlavaConfig {
   readonly vision_config: SiglipVisionConfig;
-  readonly text_config: Qwen2Config;
+  readonly text_config: SlmConfig;
   /** Id of the image token; it stands N times in a sample, once a visual token. */
   readonly image_token_index: number;
   /** Index into the tower's `hidden_states`. */
@@ -22,7 +22,7 @@ const llavaConfigSchema = z.object({
     siglipVisionConfigSchema,
     z.object({ model_type: z.literal("siglip_vision_model").optional() }),
   ),
-  text_config: z.intersection(qwen2ConfigSchema, z.object({ model_type: z.literal("qwen2").optional() })),
+  text_config: slmConfigSchema,
   image_token_index: z.int().nonnegative(),
   vision_feature_layer: z.int().default(-2),
   vision_feature_select_strategy: z.enum(["default", "full"]).default("default"),

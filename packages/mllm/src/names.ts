@@ -1,4 +1,4 @@
-import { qwen2Shapes } from "@kd/slm";
+import { slmShapes } from "@kd/slm";
 import { siglipShapes } from "@kd/vision-encoder";
 import type { LlavaConfig } from "./config.ts";
 
@@ -8,7 +8,7 @@ export const VISION = "vision_tower.";
 /** Every parameter that the model reads, with its shape, under Hugging Face's older names (`language_model.model.…`). */
 export function llavaShapes(config: LlavaConfig): Map<string, readonly number[]> {
   const [from, to] = [config.vision_config.hidden_size, config.text_config.hidden_size];
-  const shapes = new Map([...siglipShapes(config.vision_config), ...qwen2Shapes(config.text_config)]);
+  const shapes = new Map([...siglipShapes(config.vision_config), ...slmShapes(config.text_config)]);
   for (const [layer, inputs] of [
     ["linear_1", from],
     ["linear_2", to],

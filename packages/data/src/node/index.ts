@@ -4,14 +4,8 @@ export type { Encoder, EncoderModule } from "./encoder.ts";
 export { insideFolder } from "./inside-folder.ts";
 export { type InspectData, inspectData } from "./inspect-data.ts";
 export { createEncoder, type LlavaBatch, type LlavaEncoder } from "./llava-encoder.ts";
-export {
-  createLoader,
-  type LoadedBatch,
-  type Loader,
-  type LoaderOptions,
-  type LoaderSource,
-  type LoaderStats,
-} from "./loader.ts";
+export { createLoader } from "./loader.ts";
+export type { LoadedBatch, Loader, LoaderOptions, LoaderSource, LoaderStats } from "./loader-options.ts";
 export { type OpenSource, openHandle, openSource } from "./open-source.ts";
 export { decodePicture, type PictureBytes, pictureBytes } from "./read-picture.ts";
 export type { DiskSource, ImagePlace, SourceHandle } from "./source-handle.ts";

@@ -3,7 +3,7 @@ import { boundedCodecs, MAX_PAGE_BYTES } from "./parquet-codecs.ts";
 import { type ByteReader, readStruct, readVarint, type ThriftStruct } from "./thrift.ts";
 
 /** Values of a column in one row group: 100,000 records of 40 turns. */
-export const MAX_VALUES = 4_000_000;
+const MAX_VALUES = 4_000_000;
 
 /** What hyparquet reads without growing beyond its input; the delta encodings can repeat a prefix without end. */
 const ENCODINGS: readonly unknown[] = [0, 2, 3, 8]; // PLAIN, PLAIN_DICTIONARY, RLE, RLE_DICTIONARY

@@ -1,0 +1,3 @@
+export { loadAdapter, type SaveAdapter, saveAdapter } from "./adapter.ts";
+export { type LoadSlm, loadSlm } from "./load-slm.ts";
+export { saveSlm } from "./save-slm.ts";
