@@ -12,11 +12,8 @@ export { type RankBatches, rankBatches } from "./rank-batches.ts";
 export { countWords, recordLength } from "./record-length.ts";
 export { resize } from "./resize.ts";
 export { padSquare, siglipPixels } from "./siglip.ts";
-
 export type { RecordSource, SourceRecord } from "./source.ts";
-
 export { stopAt, textBefore } from "./stop-strings.ts";
-
 export { type Template, templates } from "./template.ts";
 export { type StreamText, streamText } from "./text-stream.ts";
 export { createTokenizer, type TextTokenizer } from "./tokenizer.ts";
