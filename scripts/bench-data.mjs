@@ -111,10 +111,19 @@ async function makePictures(side, format) {
 }
 
 /** Share of the time that a loop waits for its batches; the step keeps the main thread busy, as a training step does. */
-async function waitShare({ side, format, imageSize, stepMs, workers }) {
+async function waitShare({ side, format, imageSize, stepMs, workers, pixels = true }) {
   const place = await makePictures(side, format);
   const source = await openSource(join(place, "train.json"));
-  const options = { tokenizer: place, template, imageTokenId: 30, imageTokens: 16, padId: 0, vocabSize: 64, imageSize };
+  const options = {
+    tokenizer: place,
+    template,
+    imageTokenId: 30,
+    imageTokens: 16,
+    padId: 0,
+    vocabSize: 64,
+    imageSize,
+    pixels,
+  };
   const loader = await createLoader([{ source }], { encoder: { options }, batchSize: 16, seed: 0, workers });
   let [first, steps, since] = [0, 0, performance.now()];
   for await (const _ of loader) {
@@ -132,6 +141,7 @@ async function waitShare({ side, format, imageSize, stepMs, workers }) {
     side,
     format,
     imageSize,
+    pixels,
     stepMs,
     workers,
     steps,
@@ -170,9 +180,10 @@ const children = {
   },
   encode: async () => {
     const found = [];
-    for (const { side, format, imageSize } of [
-      { side: 72, format: "png", imageSize: 64 },
-      { side: 480, format: "jpeg", imageSize: 384 },
+    for (const { side, format, imageSize, pixels } of [
+      { side: 72, format: "png", imageSize: 64, pixels: false },
+      { side: 72, format: "png", imageSize: 64, pixels: true },
+      { side: 480, format: "jpeg", imageSize: 384, pixels: true },
     ]) {
       const place = await makePictures(side, format);
       const source = await openSource(join(place, "train.json"));
@@ -184,6 +195,7 @@ const children = {
         padId: 0,
         vocabSize: 64,
         imageSize,
+        pixels,
       });
       const encode = async (from, to) => {
         for (let i = from; i < to; i++) await encoder.encode(await source.get(i));
@@ -192,7 +204,7 @@ const children = {
       const before = process.cpuUsage();
       await encode(16, 48);
       const { user, system } = process.cpuUsage(before);
-      found.push({ side, format, imageSize, cpuMsASample: Number(((user + system) / 32_000).toFixed(1)) });
+      found.push({ side, format, imageSize, pixels, cpuMsASample: Number(((user + system) / 32_000).toFixed(1)) });
       await source.close();
     }
     return found;
@@ -201,6 +213,7 @@ const children = {
     const found = [];
     for (const workers of [1, 2])
       for (const kind of [
+        { side: 72, format: "png", imageSize: 64, stepMs: 50, pixels: false },
         { side: 72, format: "png", imageSize: 64, stepMs: 50 },
         { side: 480, format: "jpeg", imageSize: 384, stepMs: 2000 },
       ])

@@ -1,3 +1,4 @@
+import { truncateSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, expect, it } from "vitest";
@@ -185,6 +186,22 @@ it("stops at a broken picture, or leaves it out and counts it, with the cursor e
   await expect(load(from, { onBadRecord: "skip", worldSize: 2, batchSize: 1 })).rejects.toThrow(
     /expected a record for every rank's batch/,
   );
+});
+
+it("does not look for ever for a record that can be read", async () => {
+  const from = await mixed("nowhere.json", ["none.png", "nor-this.png", "nor-that.png"]);
+  await expect(load(from, { onBadRecord: "skip", epochs: Number.POSITIVE_INFINITY })).rejects.toThrow(
+    /^nowhere\.json\[0\]: expected a record that can be read, got none in a whole pass/,
+  );
+});
+
+it("stops when the file is no longer the one that was indexed", async () => {
+  const from = await mixed("shorter.json", [undefined, undefined, undefined]);
+  truncateSync(join(path, "shorter.json"), 40);
+  await expect(load(from, { onBadRecord: "skip" })).rejects.toMatchObject({
+    code: "KD_CONFIG",
+    message: expect.stringMatching(/^shorter\.json\[\d\]/),
+  });
 });
 
 it("knows from the index which records are none", async () => {

@@ -67,6 +67,7 @@ export async function createLoader<Batch = LlavaBatch>(
     const passed: SkippedRecord[] = [];
     let id = 0;
     let epoch = options.cursor?.epoch ?? 0;
+    let lastEpoch = epoch; // of the last batch that had a record
     const ask = (): void => {
       if (epoch >= epochs) return;
       const { picks, next } = plan.next().value as { picks: { source: number; record: number }[]; next: Cursor };
@@ -92,8 +93,14 @@ export async function createLoader<Batch = LlavaBatch>(
               passed[0]?.where ?? "loader",
               "expected a record for every rank's batch, got none; remove the broken records",
             );
+          if (head.cursor.epoch > lastEpoch + 1)
+            throw dataError(
+              passed[0]?.where ?? "loader",
+              `expected a record that can be read, got none in a whole pass: ${passed[0]?.message}`,
+            );
           continue; // its records are reported with the next batch
         }
+        lastEpoch = head.cursor.epoch;
         yield { batch: batch as Batch, records: made.records, skipped: passed.splice(0), cursor: head.cursor };
       }
     } finally {

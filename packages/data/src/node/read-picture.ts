@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import sharp from "sharp";
 import type { RgbImage } from "../image.ts";
 import type { SourceRecord } from "../source.ts";
-import { asDataError, dataError } from "./data-error.ts";
+import { asDataError } from "./data-error.ts";
 import { insideFolder } from "./inside-folder.ts";
 
 /** Larger pictures are refused by their header, before they are decoded: 100 million pixels, 300 MB of RGB. */
@@ -35,13 +35,14 @@ export async function pictureBytes(record: SourceRecord, image: string): Promise
 export async function decodePicture({ bytes, where }: PictureBytes): Promise<RgbImage> {
   try {
     const opened = sharp(bytes, { failOn: "error", limitInputPixels: MAX_PIXELS });
-    const { width, height } = await opened.metadata();
-    if (width * height > MAX_PIXELS)
-      throw dataError(where, `expected at most ${MAX_PIXELS} pixels, got ${width} × ${height}; scale the file down`);
     const rgb = opened.toColourspace("srgb").removeAlpha().raw({ depth: "uchar" });
     const { data, info } = await rgb.toBuffer({ resolveWithObject: true });
     return { data: new Uint8Array(data), width: info.width, height: info.height };
   } catch (error) {
-    throw asDataError(error, where, "expected a picture that can be decoded, got %s; replace or remove it");
+    throw asDataError(
+      error,
+      where,
+      "expected a picture of at most 100 million pixels that can be decoded, got %s; replace or remove it",
+    );
   }
 }

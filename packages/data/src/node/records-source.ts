@@ -1,5 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import { open } from "node:fs/promises";
+import { KdError } from "@kd/contract";
 import { parseJson } from "../bounded-json.ts";
 import type { SourceRecord } from "../source.ts";
 import { dataError } from "./data-error.ts";
@@ -21,7 +22,9 @@ export async function openRecords(handle: Extract<SourceHandle, { kind: "records
     if (file === undefined) bytes.set(new Uint8Array(text as SharedArrayBuffer, offset, size));
     else {
       const { bytesRead } = await file.read(bytes, 0, size, offset);
-      if (bytesRead < size) throw dataError(where, "the file has become shorter since it was indexed; start again");
+      if (bytesRead < size)
+        // not the record's fault: it must not be skipped
+        throw new KdError("KD_CONFIG", `${where}: expected the file that was indexed, got a shorter one; start again`);
     }
     const place = { where, imageFolder, linkedFolders };
     if (packed) return { ...readPacked(bytes, where), ...place };
