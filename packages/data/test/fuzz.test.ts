@@ -74,6 +74,7 @@ const odd = fc.oneof(
   fc.jsonValue({ maxDepth: 3 }),
   fc.constantFrom(null, "", "<image>", "<eos>", "human", "gpt", "__proto__", "../x", "\0", "\ud800", -0, 1e308, []),
   fc.string({ unit: "binary" }),
+  fc.string({ unit: fc.constantFrom("<image>", " ", "\n", "star", "ASSISTANT:", "<|endoftext|>", "é", "\ud83d") }),
 );
 
 /** A valid record of which a few values were replaced. */
@@ -91,7 +92,9 @@ const nearRecord = fc
         }
       };
       walk(copy);
-      const [node, key] = places[choice % Math.max(1, places.length)] ?? [{}, ""];
+      const texts = places.filter(([, key]) => key === "value" && typeof value === "string");
+      const among = texts.length > 0 ? texts : places; // texts into texts, or hardly a record reaches the encoder
+      const [node, key] = among[choice % Math.max(1, among.length)] ?? [{}, ""];
       Object.assign(node, { [key]: value });
     }
     return copy;
