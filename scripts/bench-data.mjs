@@ -60,6 +60,7 @@ async function makeFile() {
 }
 
 const seconds = (since) => Number(((performance.now() - since) / 1000).toFixed(2));
+const cpuSeconds = () => Number((process.cpuUsage().user / 1e6 + process.cpuUsage().system / 1e6).toFixed(1));
 const peakMb = () => Math.round(process.resourceUsage().maxRSS / 1024);
 
 const template = { name: "bench", system: "", user: "Q: ", assistant: " A:", beforeAnswer: " ", afterAnswer: " <eos>" };
@@ -161,6 +162,7 @@ const children = {
       records: source.length,
       textOnly: source.lengths.filter((n) => n < 0).length,
       seconds: seconds(since),
+      cpuSeconds: cpuSeconds(),
       peakMb: peakMb(),
     };
   },
@@ -176,7 +178,13 @@ const children = {
       workers: 1,
     });
     for await (const { records } of loader)
-      return { opened, firstBatch: seconds(since), records: records.length, peakMb: peakMb() };
+      return {
+        opened,
+        firstBatch: seconds(since),
+        cpuSeconds: cpuSeconds(),
+        records: records.length,
+        peakMb: peakMb(),
+      };
   },
   encode: async () => {
     const found = [];
