@@ -22,7 +22,7 @@ export interface Drawable {
 
 /**
  * Endless batches of one rank, as records to read; the same cursor gives the same batches whatever was read before. `next.offset` counts items of all
- * ranks, so that another number of ranks can go on from it. Fewer items than ranks at an epoch's end are left out.
+ * ranks: with `shuffle` and `sequential`, whose order does not depend on it, another number of ranks can go on from there. Fewer items than ranks at an epoch's end are left out.
  *
  * @throws KdError `KD_DATA` when nothing can be drawn
  */

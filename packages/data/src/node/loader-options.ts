@@ -57,7 +57,10 @@ export interface LoaderStats {
 /** Batches in a fixed order; leaving a `for await` closes it. */
 export interface Loader<Batch> extends AsyncIterable<LoadedBatch<Batch>> {
   stats(): LoaderStats;
-  /** Changes when the data or their order do: a cursor of another fingerprint means other records. */
+  /**
+   * Changes when the data or their order do: a cursor of another fingerprint means other records. The order of `shuffle` and `sequential` does not depend
+   * on `batchSize` and `worldSize`, so that other numbers can go on there.
+   */
   readonly fingerprint: string;
   /** Stops the threads; sources stay open. */
   close(): Promise<void>;

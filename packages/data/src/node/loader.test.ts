@@ -241,4 +241,12 @@ it("changes its fingerprint with data and order", async () => {
     await loader.close();
   }
   expect(prints.size).toBe(4);
+  const from = await source("p.json", range(5));
+  const print = async (rest: Partial<LoaderOptions>): Promise<string> => {
+    const loader = await createLoader([{ source: from }], options({ workers: 1, ...rest }));
+    await loader.close();
+    return loader.fingerprint;
+  };
+  expect(await print({ worldSize: 2 })).not.toBe(await print({}));
+  expect(await print({ worldSize: 2, batchSize: 1, sampler: "shuffle" })).toBe(await print({ sampler: "shuffle" }));
 });

@@ -107,7 +107,9 @@ export async function createLoader<Batch = LlavaBatch>(
       await pool.close();
     }
   }
-  const hash = createHash("sha256").update(JSON.stringify({ batchSize, seed, sampler, onBadRecord }));
+  const grouped = sampler !== "shuffle" && sampler !== "sequential"; // by mega-batches, whose size the order depends on
+  const order = { seed, sampler, onBadRecord, ...(grouped ? { batchSize, worldSize } : {}) };
+  const hash = createHash("sha256").update(JSON.stringify(order));
   for (const { source, weight = 1 } of sources) hash.update(`${source.fingerprint} ${weight};`);
   return {
     [Symbol.asyncIterator]: iterate,

@@ -1,4 +1,4 @@
-import { readdirSync, statSync } from "node:fs";
+import { existsSync, readdirSync, statSync, utimesSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 import { type ParquetWriteOptions, parquetWriteBuffer } from "hyparquet-writer";
 import { expect, it } from "vitest";
@@ -84,11 +84,16 @@ it("unpacks another state of the file anew and removes the old", async () => {
   const unpacked = (): string[] =>
     readdirSync(at(".")).filter((name) => /^state\.parquet\.\w+\.kd-unpacked$/.test(name));
   const before = unpacked();
+  const left = (name: string): string => write(`state.parquet.${"0".repeat(20)}.kd-unpacked.${name}.tmp`, "unfinished");
+  const [old, present] = [left("old"), left("present")];
+  utimesSync(old, 1e9, 1e9);
   file("state.parquet", [{ ...ids, data: rows.map((i) => BigInt(100 + i)) }, text]);
   const source = await openSource(path);
   expect((await source.get(0)).value).toMatchObject({ id: 100 });
   expect(unpacked()).toHaveLength(1);
   expect(unpacked()).not.toEqual(before);
+  expect(readdirSync(at(".")).filter((name) => /^state\.parquet\..*\.kd-index$/.test(name))).toHaveLength(1);
+  expect([existsSync(old), existsSync(present)]).toEqual([false, true]); // a process that was killed, and one that still writes
   expect(statSync(at(unpacked()[0] as string)).size).toBeGreaterThan(0);
   await source.close();
 });

@@ -1,8 +1,30 @@
 import { createHash, randomUUID } from "node:crypto";
-import { access, open, readdir, rename, rm } from "node:fs/promises";
+import { access, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { asDataError } from "./data-error.ts";
 import { stampOf } from "./file-stamp.ts";
+
+/** What a process that was killed left behind is older than this; in milliseconds. */
+const ABANDONED = 24 * 3600 * 1000;
+
+/** Removes unpacked forms of former states, and unfinished ones that nobody writes any more. */
+async function removeOld(folder: string, prefix: string, keep: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    if (!name.startsWith(prefix) || name.startsWith(keep)) continue;
+    const match = /^[0-9a-f]{20}\.kd-unpacked(?:\.kd-index)?(\.[\w-]+\.tmp)?$/.exec(name.slice(prefix.length));
+    if (match === null) continue;
+    const path = join(folder, name);
+    const written =
+      match[1] === undefined
+        ? 0
+        : await stat(path).then(
+            ({ mtimeMs }) => mtimeMs,
+            () => Number.POSITIVE_INFINITY,
+          );
+    const abandoned = written < Date.now() - ABANDONED;
+    if (abandoned) await rm(path, { force: true });
+  }
+}
 
 /**
  * A file's unpacked form, made once by `unpack` and kept beside it or in `folder`: the name holds the stamp of the packed file, so that another state
@@ -28,9 +50,7 @@ export async function unpackedFile(
   try {
     await unpack(aside, stamp.size);
     await rename(aside, file);
-    const old = (await readdir(folder)).filter((each) => /^[0-9a-f]{20}\.kd-unpacked$/.test(each.slice(prefix.length)));
-    for (const each of old)
-      if (each.startsWith(prefix) && join(folder, each) !== file) await rm(join(folder, each), { force: true });
+    await removeOld(folder, prefix, basename(file));
     return file;
   } catch (error) {
     await rm(aside, { force: true }).catch(() => undefined);
