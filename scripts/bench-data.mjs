@@ -65,6 +65,8 @@ const peakMb = () => Math.round(process.resourceUsage().maxRSS / 1024);
 
 const template = { name: "bench", system: "", user: "Q: ", assistant: " A:", beforeAnswer: " ", afterAnswer: " <eos>" };
 
+const siglip = (side) => ({ image_processor_type: "SiglipImageProcessor", size: { height: side, width: side } });
+
 /** Pictures of one side and 320 records about them, whose words are the tokens. */
 async function makePictures(side, format) {
   const place = join(folder, `${format}-${side}`);
@@ -202,7 +204,7 @@ const children = {
         imageTokens: 16,
         padId: 0,
         vocabSize: 64,
-        imageSize,
+        processor: siglip(imageSize),
         pixels,
       });
       const encode = async (from, to) => {

@@ -4,7 +4,8 @@ import { type Conversation, parseConversation } from "../conversation.ts";
 import { distribution } from "../distribution.ts";
 import type { Inspection, SamePair } from "../inspection.ts";
 import type { RecordSource } from "../source.ts";
-import { decodePicture, pictureBytes } from "./read-picture.ts";
+import { readImage } from "./decode.ts";
+import { pictureBytes } from "./picture-bytes.ts";
 
 /** How {@link inspectData} looks. */
 export interface InspectData {
@@ -88,7 +89,7 @@ export async function inspectData(
         for (const image of how === "none" ? [] : conversation.images) {
           const picture = await pictureBytes(record, image);
           keys.push(picture.sha256.slice(0, 32));
-          if (how === "decode") await decodePicture(picture);
+          if (how === "decode") await readImage(picture.bytes, { name: picture.where });
         }
         const encoded = encode?.(conversation);
         if (encoded !== undefined) {

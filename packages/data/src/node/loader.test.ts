@@ -124,7 +124,7 @@ const llava = (rest: object = {}): LoaderOptions["encoder"] => ({
     imageTokens: 2,
     padId: 0,
     vocabSize: 11,
-    imageSize: 8,
+    processor: { image_processor_type: "SiglipImageProcessor", size: { height: 8, width: 8 } },
     ...rest,
   },
 });
@@ -170,7 +170,7 @@ it("stops at a broken picture, or leaves it out and counts it, with the cursor e
   const from = await mixed("pictures.json", images);
   await expect(load(from)).rejects.toMatchObject({
     code: "KD_DATA",
-    message: expect.stringMatching(/^pictures\.json\[1\] image "broken\.png": expected a picture/),
+    message: expect.stringMatching(/^pictures\.json\[1\] image "broken\.png": expected an image that can be decoded/),
   });
   const { found, stats } = await load(from, { onBadRecord: "skip" });
   expect(found.map(({ records }) => records)).toEqual([["pictures.json[0]"], ["pictures.json[4]"]]);
@@ -215,14 +215,36 @@ it("knows from the index which records are none", async () => {
   expect(stats).toMatchObject({ unreadable: 2, skipped: 0 });
 });
 
-it("cuts long samples, but not through a picture", async () => {
-  const from = await mixed("long.json", ["good.png"]);
+it("cuts long samples, and leaves out a picture that would be cut", async () => {
   await picture("good.png", 90);
+  const from = await mixed("long.json", ["good.png"]);
   const cut = await load(from, { encoder: llava({ maxLength: 6 }) });
-  expect(cut.found[0]?.batch.shape).toEqual([1, 6]);
-  await expect(load(from, { encoder: llava({ maxLength: 2 }) })).rejects.toThrow(
-    /expected its pictures within 2 tokens/,
-  );
+  expect(cut.found[0]?.batch).toMatchObject({ shape: [1, 6], imageKeys: [expect.any(String)] });
+  const without = await load(from, { encoder: llava({ maxLength: 2 }) });
+  expect(without.found[0]?.batch).toMatchObject({ imageSpans: [], imageKeys: [] });
+  expect(without.found[0]?.batch.images).toBeUndefined();
+});
+
+it("makes tiles, with a key each, and the same keys without pixels", async () => {
+  await picture("good.png", 90);
+  const from = await mixed("tiles.json", ["good.png"]);
+  const grids = {
+    aspectRatio: "anyres",
+    processor: {
+      image_processor_type: "LlavaNextImageProcessor",
+      size: { height: 8, width: 8 },
+      crop_size: { height: 8, width: 8 },
+      image_grid_pinpoints: [[8, 16]],
+    },
+  };
+  const [tiled, keyed] = [
+    await load(from, { encoder: llava(grids) }),
+    await load(from, { encoder: llava({ ...grids, pixels: false }) }),
+  ];
+  expect(tiled.found[0]?.batch.images?.shape).toEqual([3, 8, 8, 3]);
+  expect(tiled.found[0]?.batch.imageSpans).toHaveLength(3);
+  expect(tiled.found[0]?.batch.imageKeys.map((key) => key.slice(64))).toEqual(["/0", "/1", "/2"]);
+  expect(keyed.found[0]?.batch.imageKeys).toEqual(tiled.found[0]?.batch.imageKeys);
 });
 
 it("changes its fingerprint with data and order", async () => {
