@@ -12,6 +12,7 @@ const allowed = {
   "vision-encoder": ["tensor-core", "safetensors", "contract"],
   slm: ["tensor-core", "safetensors", "contract"],
   mllm: ["vision-encoder", "slm", "tensor-core", "safetensors", "contract"],
+  "onnx-export": ["mllm", "vision-encoder", "slm", "safetensors", "contract"],
   "losses-mdist": ["tensor-core", "contract"],
   "losses-rdist": ["tensor-core", "contract"],
   stages: ["tensor-core", "safetensors", "losses-mdist", "losses-rdist", "contract"],
