@@ -8,8 +8,8 @@ export interface WorkerStart {
   readonly sources: readonly SourceHandle[];
   readonly encoder: EncoderModule;
   readonly onBadRecord: "stop" | "skip";
-  /** Position of the record in hand, for the error when the worker dies. */
-  readonly position: Int32Array<SharedArrayBuffer>;
+  /** Positions of the records in hand (−1: none), for the error when the worker dies. */
+  readonly inHand: Int32Array<SharedArrayBuffer>;
 }
 
 /** One batch to make. */

@@ -1,7 +1,7 @@
 import { Worker } from "node:worker_threads";
 import { KdError, type KdErrorCode } from "@kd/contract";
 import type { Pick } from "../epoch-batches.ts";
-import type { EncodedBatch } from "./encode-batch.ts";
+import { type EncodedBatch, LANES } from "./encode-batch.ts";
 import type { Job, Reply, WorkerStart } from "./loader-messages.ts";
 
 /** Worker threads that make batches. */
@@ -27,16 +27,16 @@ const WORKER = new URL(FROM_SOURCE ? "../../dist/node/loader-worker.js" : "./loa
  * @param nameOf file and index of a record, for the error when a worker dies over it
  */
 export function loaderPool(
-  start: Omit<WorkerStart, "position">,
+  start: Omit<WorkerStart, "inHand">,
   options: { workers: number; memoryMb: number; nameOf: (pick: Pick) => string },
 ): LoaderPool {
   const { workers: count, memoryMb, nameOf } = options;
   let closed = false;
   let broken: Error | undefined;
   const workers = Array.from({ length: count }, () => {
-    const position = new Int32Array(new SharedArrayBuffer(4));
+    const inHand = new Int32Array(new SharedArrayBuffer(4 * LANES)).fill(-1);
     const waiting: Waiting[] = [];
-    const workerData: WorkerStart = { ...start, position };
+    const workerData: WorkerStart = { ...start, inHand };
     const worker = new Worker(WORKER, {
       workerData,
       resourceLimits: { maxOldGenerationSizeMb: memoryMb },
@@ -44,9 +44,9 @@ export function loaderPool(
     });
     worker.unref();
     const dieOf = (message: string): void => {
-      const pick = waiting[0]?.picks[Atomics.load(position, 0)];
-      const where = pick === undefined ? "loader" : nameOf(pick);
-      broken ??= new KdError("KD_DATA", `${where}: expected a batch, ${message}; look at this record first`);
+      const picks = [...inHand].sort((a, b) => a - b).flatMap((position) => waiting[0]?.picks[position] ?? []);
+      const where = picks.map(nameOf).join(" or ") || "loader";
+      broken ??= new KdError("KD_DATA", `${where}: expected a batch, ${message}; look at what it had in hand first`);
       for (const each of waiting.splice(0)) each.reject(broken);
     };
     worker.on("message", (reply: Reply) => {

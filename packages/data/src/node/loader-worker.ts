@@ -7,7 +7,7 @@ import type { Job, Reply, WorkerStart } from "./loader-messages.ts";
 import { openHandle } from "./open-source.ts";
 import { transferList } from "./transfer-list.ts";
 
-const { sources: handles, encoder: module, onBadRecord, position } = workerData as WorkerStart;
+const { sources: handles, encoder: module, onBadRecord, inHand } = workerData as WorkerStart;
 const post = (reply: Reply): void =>
   parentPort?.postMessage(reply, [...transferList("done" in reply ? reply.done.batch : undefined)]);
 const fail = (id: number, error: unknown): void =>
@@ -27,7 +27,7 @@ parentPort?.on("message", ({ id, picks }: Job) => {
   last = last.then(async () => {
     try {
       const [sources, encoder] = await ready;
-      const onRecord = (at: number): void => void Atomics.store(position, 0, at);
+      const onRecord = (lane: number, position: number): void => void Atomics.store(inHand, lane, position);
       post({ id, done: await encodeBatch(picks, { sources, encoder, onBadRecord, onRecord }) });
     } catch (error) {
       fail(id, error);
