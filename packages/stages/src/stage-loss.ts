@@ -9,6 +9,7 @@ import {
   mul,
   type Operand,
   reshape,
+  type Rng,
   rowLosses,
   type Scalar,
   scalar,
@@ -46,6 +47,7 @@ export interface StageLossOptions {
   readonly temperature?: number;
   readonly divergence?: Divergence;
   readonly gradientCheckpointing?: boolean;
+  readonly rng?: Rng;
   readonly trainable: ReadonlySet<string>;
 }
 
@@ -58,6 +60,7 @@ export function stageLoss(batch: TokenBatch, counts: Counts, options: StageLossO
     temperature = 1,
     divergence = { kind: "forwardKl" },
     gradientCheckpointing = false,
+    rng,
     trainable,
   } = options;
   const teacher = stage.distills ? options.teacher : undefined;
@@ -73,7 +76,12 @@ export function stageLoss(batch: TokenBatch, counts: Counts, options: StageLossO
   const targets = { response: teacherRows(response), visual: teacherRows(visual) };
 
   return () => {
-    const { hidden } = student.forward(batch, { training: true, trainable, gradientCheckpointing });
+    const { hidden } = student.forward(batch, {
+      training: true,
+      trainable,
+      gradientCheckpointing,
+      ...(rng === undefined ? {} : { rng }),
+    });
     const head = headOperand(student, trainable);
     const parts: Record<string, Scalar> = {};
     let loss: Scalar = scalar(0);

@@ -14,13 +14,14 @@ import {
   trainableNames,
   trainStage,
 } from "@kd/stages";
-import { describeBackend } from "@kd/tensor-core";
+import { createRng, describeBackend, rngFromState } from "@kd/tensor-core";
 import { Interrupted } from "../interrupt.ts";
 import { note } from "../terminal.ts";
-import type { RunConfig, StageConfig, StageName } from "./config.ts";
+import { writeReport } from "../write-report.ts";
+import { divergenceOf, type RunConfig, type StageConfig, type StageName } from "./config.ts";
 import { createFeatureStore } from "./feature-store.ts";
-import { openRecords, type StageData } from "./records.ts";
 import { saveStudent } from "./save-student.ts";
+import { openStageData, type StageData } from "./stage-data.ts";
 import { openStudent, openTeacher, type Student } from "./student.ts";
 
 /** What a run left. */
@@ -33,6 +34,8 @@ export interface RunResult {
     readonly records: number;
     readonly steps: number;
     readonly loss?: number;
+    /** Records that were left out, by their places in the steps; absent where there was none. */
+    readonly skipped?: number;
   }[];
 }
 
@@ -48,19 +51,32 @@ interface OpenStage {
   readonly stage: StageConfig;
   readonly data: StageData;
   readonly totalSteps: number;
+  readonly seed: number;
 }
+
+const NAMED = 20; // records that were skipped, a stage
+const EPOCHS = 1000; // an order depends on seed + epoch
 
 /** Trains all stages in order, each going on from the one before, and saves the student. Throws {@link Interrupted} once a Ctrl-C has saved. */
 export async function trainRun({ config, ...driven }: TrainRun): Promise<RunResult> {
   const student = await openStudent(config);
   const features = createFeatureStore(student);
   const opened: OpenStage[] = [];
+  const skipped = new Map<string, number>();
   for (const [i, kind] of config.stages.entries()) {
     const stage = config[kind] as StageConfig;
-    const data = await openRecords(stage, { student, features, seed: config.seed + i });
     const before = config.stages.slice(0, i).filter((name) => name === kind).length;
-    const totalSteps = stage.max_steps ?? stage.epochs * Math.ceil(data.records / stage.batch_size);
-    opened.push({ name: before === 0 ? kind : `${kind}-${before + 1}`, kind, stage, data, totalSteps });
+    const name = before === 0 ? kind : `${kind}-${before + 1}`;
+    const onSkip = (message: string): void => {
+      const count = (skipped.get(name) ?? 0) + 1;
+      skipped.set(name, count);
+      if (count <= NAMED)
+        note(`${name}: skipped ${message}${count === NAMED ? "; the next ones are only counted" : ""}`);
+    };
+    // Stages start at other epochs of the order: pt, sft, sft sees the second pass in another order than the first.
+    const data = await openStageData(stage, { student, features, seed: config.seed + EPOCHS * i, onSkip });
+    const totalSteps = stage.max_steps ?? data.stepsOf(stage.epochs);
+    opened.push({ name, kind, stage, data, totalSteps, seed: config.seed });
   }
   const distils = config.teacher !== null && config.stages.some((name) => stages[name].distills);
   const teacher = distils
@@ -80,22 +96,33 @@ export async function trainRun({ config, ...driven }: TrainRun): Promise<RunResu
     versions: versions(),
     commit: await gitCommit(process.cwd()),
   });
-  let next = await running.next();
-  for (; !next.done; next = await running.next()) {
-    show(next.value);
-    if (next.value.kind === "step") losses.set(next.value.stage, next.value.report.loss);
-  }
-  if (!next.value.finished)
-    throw new Interrupted(`stopped after step ${next.value.step} and saved; the same command with --resume goes on`);
   const folder = join(config.output_dir, "student");
-  await rm(folder, { recursive: true, force: true }); // of a run that was stopped while it wrote
-  await saveStudent(folder, student, config);
+  try {
+    let next = await running.next();
+    for (; !next.done; next = await running.next()) {
+      show(next.value);
+      if (next.value.kind === "step") losses.set(next.value.stage, next.value.report.loss);
+    }
+    if (!next.value.finished)
+      throw new Interrupted(`stopped after step ${next.value.step} and saved; the same command with --resume goes on`);
+    await rm(folder, { recursive: true, force: true }); // of a run that was stopped while it wrote
+    await saveStudent(folder, student, config);
+  } finally {
+    for (const { data } of opened) await data.close();
+    await writeReport([config.output_dir]).catch(() => {}); // a page about a run that went wrong must not hide why
+  }
   return {
     output_dir: config.output_dir,
     student: folder,
     stages: opened.map(({ name, data, totalSteps }) => {
-      const loss = losses.get(name);
-      return { stage: name, records: data.records, steps: totalSteps, ...(loss === undefined ? {} : { loss }) };
+      const [loss, left] = [losses.get(name), skipped.get(name)];
+      return {
+        stage: name,
+        records: data.records,
+        steps: totalSteps,
+        ...(loss === undefined ? {} : { loss }),
+        ...(left === undefined ? {} : { skipped: left }),
+      };
     }),
   };
 }
@@ -113,34 +140,50 @@ interface RunStageOptions {
   readonly changed: readonly string[];
 }
 
-function runStage({ name, kind, stage, data, totalSteps }: OpenStage, options: RunStageOptions): RunStage {
+function runStage({ name, kind, stage, data, totalSteps, seed }: OpenStage, options: RunStageOptions): RunStage {
   const { student, teacher, config, changed } = options;
-  const open = (saved?: TrainingState) =>
-    resumable({
+  let records: () => readonly string[] = () => [];
+  const open = (saved?: TrainingState) => {
+    const steps = data.steps();
+    records = steps.records;
+    let rng = createRng(seed).fork(`dropout ${name}`);
+    const training = resumable({
       params: student.model.params,
       trainable: trainableNames(stages[kind], student.model),
       weights: changed,
       totalSteps,
-      step: data.step,
-      train: (steps, state) =>
+      step: () => steps.next(),
+      train: (batches, state) =>
         trainStage({
           stage: stages[kind],
           student: student.model,
           ...(teacher === undefined ? {} : { teacher }),
-          steps,
+          steps: batches,
           state,
           totalSteps,
           weights: weightsOf(stage, config),
           temperature: stage.temperature,
+          divergence: divergenceOf(stage),
           gradientCheckpointing: stage.gradient_checkpointing,
+          rng,
           learningRate: stage.learning_rate,
           warmupRatio: stage.warmup_ratio,
           weightDecay: stage.weight_decay,
           maxGradNorm: stage.max_grad_norm,
         }),
+      keeps: {
+        data: steps.kept,
+        rng: { save: () => rng.state(), restore: (words) => (rng = rngFromState(words as number[])) },
+      },
       ...(saved === undefined ? {} : { saved }),
     });
-  return { name, totalSteps, open, recordsOf: (step) => data.recordsOf(step - 1) };
+    const dispose = (): void => {
+      training.dispose();
+      steps.close();
+    };
+    return { ...training, dispose };
+  };
+  return { name, totalSteps, open, recordsOf: () => records() };
 }
 
 const weightsOf = ({ alpha, beta, gamma }: StageConfig, { preset }: RunConfig): DistillWeights => ({
