@@ -32,7 +32,9 @@ export async function withBase(folderOrId: string, adapter?: string): Promise<Ba
       "KD_CONFIG",
       `${path}: expected base_model_name_or_path, got ${JSON.stringify(base)}; give the base's folder, and this one with --adapter`,
     );
-  return { folder: await resolveFolder(base), adapter: folder };
+  const beside = join(folder, base); // a path that starts at the adapter, where it is none from here
+  const near = !(await isThere(base)) && (await isThere(beside));
+  return { folder: await resolveFolder(near ? beside : base), adapter: folder };
 }
 
 /** The language model with the adapter in its weights; the weights that it replaces are freed. */

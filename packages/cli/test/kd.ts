@@ -2,7 +2,8 @@ import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { oneEngine } from "../../tensor-core/test/engines.ts";
 
-const BIN = fileURLToPath(new URL("../dist/bin.js", import.meta.url));
+/** The built command. */
+export const BIN = fileURLToPath(new URL("../dist/bin.js", import.meta.url));
 /** One thread and no library: the same bits everywhere, and a fast start. */
 export const ENVIRONMENT = { KD_ENGINE: oneEngine("wasm"), KD_BLAS: "none", KD_THREADS: "1" } as const;
 

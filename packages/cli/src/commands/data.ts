@@ -16,7 +16,10 @@ interface Flags {
 
 /** `kd data`: about data sets. */
 export function dataCommand(): Command {
-  return new Command("data").description("look at data sets").addCommand(inspectCommand());
+  return new Command("data")
+    .description("look at data sets: kd data inspect")
+    .addCommand(inspectCommand())
+    .addHelpText("after", "\nExamples:\n  kd data inspect train.json --image-folder images");
 }
 
 /** `kd data inspect SOURCE...`: every record read once. */
