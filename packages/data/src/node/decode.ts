@@ -13,6 +13,8 @@ export interface ReadImage {
   readonly maxPixels?: number;
   /** Draw SVG files, too; they see no other file. @defaultValue false: training data has photos */
   readonly svg?: boolean;
+  /** Names bytes in errors. @defaultValue "image" */
+  readonly name?: string;
 }
 
 const PHOTOS = ["jpeg", "png", "webp", "gif", "tiff", "heif"];
@@ -30,8 +32,8 @@ function fromCmyk(data: Uint8Array): Uint8Array {
 }
 
 async function decode(
-  source: string | Uint8Array,
-  options: Required<Omit<ReadImage, "background">>,
+  source: Uint8Array,
+  options: Required<Omit<ReadImage, "background" | "name">>,
   background?: string,
 ) {
   const opened = sharp(source, {
@@ -55,19 +57,20 @@ async function decode(
 }
 
 /**
- * Decodes an image file to 8-bit RGB as Pillow does: palette, grey and CMYK expanded, of 16 bits the high byte, of an animation the first frame,
+ * Decodes an image file, or its bytes, to 8-bit RGB as Pillow does: palette, grey and CMYK expanded, of 16 bits the high byte, of an animation the first frame,
  * colour profiles ignored. What a file is decides its content, not its name. Throws `KD_DATA` with the file and the reason.
  */
-export async function readImage(path: string, options: ReadImage = {}): Promise<RgbImage> {
+export async function readImage(image: string | Uint8Array, options: ReadImage = {}): Promise<RgbImage> {
   const { exif = false, background, maxPixels = 89_478_485, svg = false } = options;
   try {
-    const source = svg ? await readFile(path) : path; // from memory an SVG has no folder to read others from
+    // Bytes, not a name: libvips remembers WebP files by name when they have changed, and from memory an SVG has no folder to read others from.
+    const source = typeof image === "string" ? await readFile(image) : image;
     return await decode(source, { exif, maxPixels, svg }, background);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new KdError(
       "KD_DATA",
-      `${path}: expected an image that can be decoded (${PHOTOS.join(", ")}), got ${reason}; convert or remove the file`,
+      `${typeof image === "string" ? image : (options.name ?? "image")}: expected an image that can be decoded (${PHOTOS.join(", ")}), got ${reason}; convert or remove the file`,
       { cause },
     );
   }
