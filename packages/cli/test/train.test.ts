@@ -209,7 +209,7 @@ it("data inspect counts records, bad ones, tokens, and what train and test share
       { records: 3, split: "test" },
     ],
     leaks: { pictures: { count: 2 } },
-    tokens: { min: 8 },
+    tokens: { min: 9 },
   });
   expect((await kd([...inspect, at("pictures"), "--pictures", "none"])).out).toMatch(/3 records, .*\n.*captioned/);
 });

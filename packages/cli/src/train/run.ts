@@ -204,7 +204,7 @@ function show(event: RunEvent): void {
   const line = progressLine(report, event);
   if (process.stderr.isTTY === true)
     process.stderr.write(
-      `${overwritingLine(line, process.stderr.columns ?? 80)}${report.step === totalSteps ? "\n" : ""}`,
+      `${overwritingLine(line, process.stderr.columns || 80)}${report.step === totalSteps ? "\n" : ""}`,
     );
   else if (isMilestone(report.step, totalSteps)) note(line);
 }
