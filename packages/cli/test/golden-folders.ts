@@ -12,7 +12,10 @@ export async function goldenFolder(home: string, name: string, more: object = {}
   await cp(join(MODELS, name), folder, { recursive: true });
   const config = JSON.parse(await readFile(join(folder, "config.json"), "utf8"));
   const rows = config.text_config?.vocab_size ?? config.vocab_size;
-  const image = config.image_token_index;
+  const given = config.image_token_index;
+  // TinyLLaVA's −200 is no row: the tokenizer's <image> is, as in the same model of Hugging Face's layout
+  const image =
+    given < 0 ? JSON.parse(await readFile(join(MODELS, "llava_default/config.json"), "utf8")).image_token_index : given;
   const words = Array.from({ length: rows }, (_, id) => (id === image ? "<image>" : `w${id}`));
   const special = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: true };
   const tokenizer = {

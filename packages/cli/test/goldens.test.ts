@@ -5,7 +5,7 @@ import sharp from "sharp";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { preprocessorConfig } from "../src/image-processor.ts";
 import { expectedOf, goldenFolder, wordsOf } from "./golden-folders.ts";
-import { kd } from "./kd.ts";
+import { kd, kdHere } from "./kd.ts";
 
 let home: string;
 const at = (...names: string[]): string => join(home, ...names);
@@ -15,7 +15,7 @@ beforeAll(async () => {
 afterAll(() => rm(home, { recursive: true }));
 
 async function run(...args: string[]) {
-  const { code, out, err } = await kd([...args, "--json"]);
+  const { code, out, err } = await kdHere([...args, "--json"]);
   expect(code, err).toBe(0);
   return JSON.parse(out);
 }
@@ -54,7 +54,7 @@ it("a PEFT adapter brings the base that it names, or goes on one that is given, 
   expect(ids[0]).toBe(first);
   const config = JSON.parse(await readFile(join(adapter, "adapter_config.json"), "utf8"));
   await writeFile(join(adapter, "adapter_config.json"), JSON.stringify({ ...config, base_model_name_or_path: null }));
-  expect(await kd(["generate", adapter, ...ask])).toMatchObject({
+  expect(await kdHere(["generate", adapter, ...ask])).toMatchObject({
     code: 1,
     err: expect.stringMatching(/adapter_config\.json: expected base_model_name_or_path, got null; .*--adapter/),
   });
@@ -81,7 +81,10 @@ it("CLIP + Llama, and the same SigLIP + Qwen2 in Hugging Face's and both TinyLLa
         name === "llava_clip_llama" ? { ...clip, size: { shortest_edge: size } } : preprocessorConfig(size),
       ),
     );
-    expect(await run("inspect", folder)).toMatchObject({ layout, findings: [expect.stringContaining("end token")] });
+    expect(await run("inspect", folder)).toMatchObject({
+      layout,
+      findings: expect.not.arrayContaining([expect.stringMatching(/tensors|embedding/)]),
+    });
     answers.set(name, (await run("generate", folder, ...ask)).ids);
   }
   expect(answers.get("tinyllava_full")).toEqual(answers.get("llava_default"));
@@ -89,6 +92,7 @@ it("CLIP + Llama, and the same SigLIP + Qwen2 in Hugging Face's and both TinyLLa
   for (const name of ["llava_clip_llama", "tinyllava_component"]) {
     await run("convert", at(name), "--out", at(`${name}-hf`));
     expect((await run("generate", at(`${name}-hf`), ...ask)).ids).toEqual(answers.get(name));
+    if (name !== "llava_clip_llama") continue;
     const talk = await kd(["chat", at(`${name}-hf`), at("picture.png"), "--template", "llama", ...LENGTH, "--json"], {
       input: "w5\nw6\n",
     });

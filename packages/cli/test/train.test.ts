@@ -7,7 +7,7 @@ import { readSafetensors, readWeights, writeSafetensors } from "@kd/safetensors/
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { preprocessorConfig } from "../src/image-processor.ts";
 import { makeFolders, TEMPLATE } from "./folders.ts";
-import { BIN, ENVIRONMENT, kd } from "./kd.ts";
+import { BIN, ENVIRONMENT, kd, kdHere } from "./kd.ts";
 
 let home: string;
 const at = (...names: string[]): string => join(home, ...names);
@@ -74,7 +74,7 @@ it("trains the three stages, prints and saves the merged configuration, and leav
         0.5 * (row["train/loss_rdist"] as number),
       3,
     );
-  const student = JSON.parse((await kd(["inspect", at("run", "student"), "--json"])).out);
+  const student = JSON.parse((await kdHere(["inspect", at("run", "student"), "--json"])).out);
   expect(student).toMatchObject({
     layout: "llava",
     findings: [],
@@ -82,7 +82,7 @@ it("trains the three stages, prints and saves the merged configuration, and leav
     tokenizer: { tokens: 12, chat_template: true },
   });
   const prompt = ["--image", at("pictures", "star.png"), "--prompt", "what is it ?", "--max-new-tokens", "4", "--json"];
-  const answer = JSON.parse((await kd(["generate", at("run", "student"), ...prompt])).out);
+  const answer = JSON.parse((await kdHere(["generate", at("run", "student"), ...prompt])).out);
   expect(answer.prompt_ids).toEqual([8, 19, 19, 19, 19, 2, 3, 4, 7, 9]); // as it was trained
 });
 
@@ -150,12 +150,12 @@ it("Ctrl-C saves and ends in 130; --resume goes on to the same bits, with adapte
   expect(Math.max(...merged.map((x, i) => Math.abs(x - (q[i] as number))))).toBeGreaterThan(1e-4);
   const k = "model.layers.0.self_attn.k_proj.weight";
   expect(values(student.get(`language_model.${k}`))).toEqual(values(base.get(k)));
-  expect(JSON.parse((await kd(["inspect", at("straight", "student", "adapter"), "--json"])).out)).toMatchObject({
+  expect(JSON.parse((await kdHere(["inspect", at("straight", "student", "adapter"), "--json"])).out)).toMatchObject({
     layout: "peft-adapter",
     sizes: { r: 2, lora_alpha: 4 },
     findings: [],
   });
-  const page = await kd(["report", at("straight"), at("stopped"), "--out", at("two.html"), "--json"]);
+  const page = await kdHere(["report", at("straight"), at("stopped"), "--out", at("two.html"), "--json"]);
   expect(JSON.parse(page.out)).toEqual({ out: at("two.html"), runs: [at("straight"), at("stopped")] });
   expect(await readFile(at("two.html"), "utf8")).toMatch(/<html[\s\S]*straight[\s\S]*stopped/);
   expect(await readFile(at("straight", "report.html"), "utf8")).toContain("<html");
@@ -200,7 +200,7 @@ it.skipIf(!SCRIPT)(
 
 it("data inspect counts records, bad ones, tokens, and what train and test share", async () => {
   const inspect = ["data", "inspect", at("lines.jsonl"), at("captioned"), "--test", at("data.json"), "--image-folder"];
-  const { code, out, err } = await kd([...inspect, at("pictures"), "--model", at("student"), "--json"]);
+  const { code, out, err } = await kdHere([...inspect, at("pictures"), "--model", at("student"), "--json"]);
   expect(code, err).toBe(0);
   expect(JSON.parse(out)).toMatchObject({
     sources: [
@@ -211,7 +211,7 @@ it("data inspect counts records, bad ones, tokens, and what train and test share
     leaks: { pictures: { count: 2 } },
     tokens: { min: 9 },
   });
-  expect((await kd([...inspect, at("pictures"), "--pictures", "none"])).out).toMatch(/3 records, .*\n.*captioned/);
+  expect((await kdHere([...inspect, at("pictures"), "--pictures", "none"])).out).toMatch(/3 records, .*\n.*captioned/);
 });
 
 it("flags and --set win over the file; a saved configuration gives the same run; another is refused", async () => {
@@ -236,8 +236,8 @@ it("flags and --set win over the file; a saved configuration gives the same run;
   expect(again.code, again.err).toBe(0);
   expect(await numbers("again")).toEqual(await numbers("control"));
   const control = ["train", at("train.json"), "--output-dir", at("control")];
-  expect(await kd(control)).toMatchObject({ code: 1, err: expect.stringContaining("resume it, overwrite it") });
-  expect(await kd([...control, "--resume"])).toMatchObject({
+  expect(await kdHere(control)).toMatchObject({ code: 1, err: expect.stringContaining("resume it, overwrite it") });
+  expect(await kdHere([...control, "--resume"])).toMatchObject({
     code: 1,
     err: expect.stringContaining("another configuration"),
   });
@@ -268,7 +268,7 @@ it.each([
   const base = { ...(await json("train.json")), output_dir: `${name}-run`, template: TEMPLATE };
   const stages = "template" in change ? { stages: ["sft"] } : {};
   await writeFile(file, JSON.stringify({ ...base, ...stages, ...change }));
-  const { code, out, err } = await kd(["train", file]);
+  const { code, out, err } = await kdHere(["train", file]);
   expect([code, out]).toEqual([1, ""]);
   expect(err).toMatch(text);
   expect(err).toMatch(/(^|\n)error KD_\w+: .*\n$/);
@@ -276,7 +276,7 @@ it.each([
 
 it("refuses a teacher of another tower, of another processor, or of another number of visual tokens", async () => {
   const train = async (folder: string) =>
-    kd(["train", at("train.json"), "--set", `student.vision_tower=${at("tower")}`, "--teacher", folder]);
+    kdHere(["train", at("train.json"), "--set", `student.vision_tower=${at("tower")}`, "--teacher", folder]);
   await cp(at("teacher"), at("tilted"), { recursive: true });
   const tensors = [...(await readWeights(at("tilted")))].map(([name, t]) => {
     const data = t.data.slice();
@@ -299,6 +299,6 @@ it("refuses a teacher of another tower, of another processor, or of another numb
   const config = { ...(await json("tilted", "config.json")), vision_feature_select_strategy: "default" };
   await writeFile(at("tilted", "config.json"), JSON.stringify(config));
   const more = ["--set", "student.vision_feature_select_strategy=full"];
-  const other = await kd(["train", at("train.json"), "--teacher", at("tilted"), ...more]);
+  const other = await kdHere(["train", at("train.json"), "--teacher", at("tilted"), ...more]);
   expect(other).toMatchObject({ code: 1, err: expect.stringMatching(/as many visual tokens, got 3 .* and 4 /) });
 });
