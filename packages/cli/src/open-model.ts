@@ -58,7 +58,7 @@ export async function openLlava(
 }
 
 /** A tokenizer with more ids than the embedding has rows is another model's. */
-export function checkIds({ folder, tokenizer }: TextFiles, { vocab_size: vocabSize }: SlmConfig): void {
+function checkIds({ folder, tokenizer }: TextFiles, { vocab_size: vocabSize }: SlmConfig): void {
   try {
     checkVocabulary({ tokenizerSize: tokenizer.size, vocabSize });
   } catch (cause) {

@@ -18,7 +18,7 @@ export interface StageData {
 }
 
 /** Steps in their order. */
-export interface StageSteps {
+interface StageSteps {
   /** Micro-batches of the next step. */
   next(): Promise<readonly TokenBatch[]>;
   /** File and index of the records of the step that came last. */
