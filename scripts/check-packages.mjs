@@ -11,10 +11,11 @@ const allowed = {
   "tensor-core": ["contract"],
   "vision-encoder": ["tensor-core", "safetensors", "contract"],
   slm: ["tensor-core", "safetensors", "contract"],
-  mllm: ["vision-encoder", "slm", "tensor-core", "safetensors", "contract"],
+  "disk-cache": ["safetensors", "contract"],
+  mllm: ["vision-encoder", "slm", "tensor-core", "safetensors", "disk-cache", "contract"],
   "losses-mdist": ["tensor-core", "contract"],
   "losses-rdist": ["tensor-core", "contract"],
-  stages: ["tensor-core", "safetensors", "losses-mdist", "losses-rdist", "contract"],
+  stages: ["tensor-core", "safetensors", "disk-cache", "losses-mdist", "losses-rdist", "contract"],
   data: ["contract"],
   runs: ["safetensors", "contract"],
 };

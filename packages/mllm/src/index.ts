@@ -5,5 +5,6 @@ export { computeFeatures, createFeatureCache, type FeatureCache } from "./featur
 export { type GenerateOptions, generate, generateStream } from "./generate.ts";
 export { initLlava, trainableParams } from "./init.ts";
 export { type CreateLlava, createLlava, type Llava } from "./llava.ts";
+export { modelHash } from "./model-hash.ts";
 export { llavaShapes } from "./names.ts";
 export { towerHash } from "./tower-hash.ts";
