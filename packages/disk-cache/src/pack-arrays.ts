@@ -39,7 +39,8 @@ export function packArrays(arrays: readonly PackedArray[], where = "packArrays")
 export function unpackArrays(bytes: Uint8Array, where = "unpackArrays"): PackedArray[] {
   const wrong = () => new KdError("KD_DATA", `${where}: expected packed arrays, got other bytes; remove the file`);
   if (bytes.length % 4 !== 0 || bytes.length === 0) throw wrong();
-  const aligned = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
+  const plain = bytesOf(bytes); // a Buffer's `slice` would not copy
+  const aligned = plain.byteOffset % 4 === 0 ? plain : plain.slice();
   const words = new Int32Array(aligned.buffer, aligned.byteOffset, aligned.length / 4);
   const arrays: PackedArray[] = [];
   let at = 1;

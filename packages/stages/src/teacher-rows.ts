@@ -50,13 +50,13 @@ export const isKept = (teacher: VisionLanguageModel | TeacherRows): teacher is T
 
 /** One forward pass outside the gradient: none of its activations is kept. */
 export function targetsOf(
-  { forward, head }: VisionLanguageModel,
+  teacher: VisionLanguageModel,
   batch: TokenBatch,
   { response, visual }: { readonly response: Int32Array; readonly visual: Int32Array },
 ): Targets {
-  const { hidden } = forward(batch);
+  const { hidden } = teacher.forward(batch);
   const flat = reshape(hidden, [-1, hidden.shape[2]]) as Tensor2D;
-  const rowsOf = (rows: Int32Array) => ({ hidden: gatherRows(flat, tensor1d(rows, "int32")) as Tensor2D, head });
+  const rowsOf = (rows: Int32Array) => ({ hidden: gatherRows(flat, tensor1d(rows, "int32")) as Tensor2D, head: teacher.head });
   return { response: rowsOf(response), visual: rowsOf(visual) };
 }
 

@@ -1,13 +1,15 @@
-import { KdError, type TokenBatch } from "@kd/contract";
-import { type PackedArray, packArrays, unpackArrays } from "@kd/disk-cache";
+import type { TokenBatch } from "@kd/contract";
+import { type PackedArray, packArrays } from "@kd/disk-cache";
 import { type DiskCache, openDiskCache } from "@kd/disk-cache/node";
 import type { VisionLanguageModel } from "@kd/tensor-core";
 import type { TaughtRows, TeacherRows } from "../teacher-rows.ts";
 import { computeRows } from "./compute-rows.ts";
 import { readHead, writeHead } from "./head-file.ts";
+import { missingRows } from "./missing-rows.ts";
 import { pickSamples } from "./pick-samples.ts";
-import { assertForm, defaultResponse, expectArrays, formNames, type ResponseForm, type RowForm } from "./row-form.ts";
-import { keysOf, type SampleKeys } from "./row-keys.ts";
+import { readRows } from "./read-rows.ts";
+import { assertForm, defaultResponse, formNames, type ResponseForm, type RowForm } from "./row-form.ts";
+import { keysOf, type SampleKeys, visualKeys } from "./row-keys.ts";
 
 const FORMAT = "rows of a teacher 1";
 
@@ -84,45 +86,7 @@ export async function openTeacherRows(folder: string, options: TeacherRowsOption
     disk.add(entries);
     return missing.length;
   };
-  const arraysOf = (key: string, batch: TokenBatch, sample: number): PackedArray[] => {
-    const bytes = disk.get(key);
-    if (bytes === undefined) throw missingRows(folder, batch, sample);
-    return unpackArrays(bytes, folder);
-  };
-  const width = head.shape[1];
-  const read = (batch: TokenBatch, keys: readonly SampleKeys[]): TaughtRows => {
-    const total = keys.reduce((sum, { responseRows }) => sum + responseRows, 0);
-    const widths = response === "hidden" ? [width] : [response.topK, response.topK, 1];
-    const answers = widths.map((n, i) => (widths.length === 3 && i === 0 ? new Int32Array(total * n) : new Float32Array(total * n)));
-    let row = 0;
-    for (const [sample, { response: key, responseRows: count }] of keys.entries()) {
-      if (key === undefined) continue;
-      const arrays = arraysOf(key, batch, sample);
-      expectArrays(arrays, widths, count, folder);
-      for (const [i, { data }] of arrays.entries()) answers[i]?.set(data, row * (widths[i] as number));
-      row += count;
-    }
-    const visual = new Float32Array(batch.imageSpans.reduce((sum, { length }) => sum + length, 0) * width);
-    row = 0;
-    for (const [span, key] of visualKeys(batch, keys)) {
-      const arrays = arraysOf(key, batch, span.sample);
-      expectArrays(arrays, [width], span.length, folder);
-      visual.set(arrays[0]?.data as Float32Array, row * width);
-      row += span.length;
-    }
-    const [first, logProbs, tailMass] = answers;
-    if (response === "hidden") return { response: { hidden: first as Float32Array }, visual: { hidden: visual } };
-    return {
-      response: {
-        ids: first as Int32Array,
-        logProbs: logProbs as Float32Array,
-        tailMass: tailMass as Float32Array,
-        vocabulary,
-        temperature,
-      },
-      visual: { hidden: visual },
-    };
-  };
+  const read = (batch: TokenBatch, keys: readonly SampleKeys[]) => readRows({ disk, form, width: head.shape[1] }, batch, keys);
   return {
     folder,
     head,
@@ -132,13 +96,13 @@ export async function openTeacherRows(folder: string, options: TeacherRowsOption
     rows: async (batch) => {
       const keys = keysOf(batch).map(named);
       await fillKeys(batch, keys);
-      try {
-        return read(batch, keys);
-      } catch (error) {
-        if (teacher === undefined || !KdError.is(error)) throw error;
-        await fillKeys(batch, keys); // a damaged entry is found as it is read, and not there any more
-        return read(batch, keys);
-      }
+      for (;;)
+        try {
+          return read(batch, keys);
+        } catch (error) {
+          // A damaged entry is found as it is read, and is not there any more: compute it again.
+          if (teacher === undefined || (await fillKeys(batch, keys)) === 0) throw error;
+        }
     },
     close: () => {
       disk.close();
@@ -149,26 +113,3 @@ export async function openTeacherRows(folder: string, options: TeacherRowsOption
 
 const wantedOf = ({ response, visual }: SampleKeys): string[] =>
   response === undefined ? [...visual] : [response, ...visual];
-
-/** Each span of a batch with its key, in the order of its visual rows. */
-function visualKeys(
-  { imageSpans }: TokenBatch,
-  keys: readonly SampleKeys[],
-): (readonly [TokenBatch["imageSpans"][number], string])[] {
-  const next = new Map<number, number>();
-  return imageSpans.map((span) => {
-    const place = next.get(span.sample) ?? 0;
-    next.set(span.sample, place + 1);
-    return [span, keys[span.sample]?.visual[place] as string] as const;
-  });
-}
-
-function missingRows(folder: string, { inputIds, attentionMask, shape: [, length] }: TokenBatch, sample: number): KdError {
-  const [from, to] = [sample * length, (sample + 1) * length];
-  const ids = inputIds.slice(from, to).filter((_, t) => attentionMask[from + t] === 1);
-  const shown = `${ids.slice(0, 12).join(" ")}${ids.length > 12 ? " …" : ""}`;
-  return new KdError(
-    "KD_DATA",
-    `${folder}: no rows of the teacher for sample ${sample} of the micro-batch (${ids.length} tokens: ${shown}); fill them with cacheTeacher from the same data, tokenizer, template, pictures and options`,
-  );
-}

@@ -1,5 +1,4 @@
 import { KdError } from "@kd/contract";
-import type { PackedArray } from "@kd/disk-cache";
 
 /** How response rows are kept, as data. */
 export type ResponseForm = "hidden" | { readonly topK: number };
@@ -41,10 +40,4 @@ export function assertForm({ response, temperature, vocabulary }: RowForm, [V]: 
   if (response !== "hidden") whole("response.topK", response.topK, vocabulary);
   if (!(temperature > 0 && temperature < Number.POSITIVE_INFINITY))
     throw new KdError("KD_CONFIG", `openTeacherRows: temperature must be above 0 and finite, got ${temperature}`);
-}
-
-/** The numbers of the arrays that an entry must hold, `[rows, widths]` each; `KD_DATA` for others. */
-export function expectArrays(arrays: readonly PackedArray[], widths: readonly number[], rows: number, where: string): void {
-  const fits = arrays.length === widths.length && arrays.every(({ data }, i) => data.length === rows * (widths[i] as number));
-  if (!fits) throw new KdError("KD_DATA", `${where}: expected entries of ${rows} rows, got others; remove the folder`);
 }

@@ -49,6 +49,19 @@ export function keysOf(batch: TokenBatch): SampleKeys[] {
   });
 }
 
+/** Each span of a batch with its key, in the order of its visual rows. */
+export function visualKeys(
+  { imageSpans }: TokenBatch,
+  keys: readonly SampleKeys[],
+): (readonly [TokenBatch["imageSpans"][number], string])[] {
+  const next = new Map<number, number>();
+  return imageSpans.map((span) => {
+    const place = next.get(span.sample) ?? 0;
+    next.set(span.sample, place + 1);
+    return [span, keys[span.sample]?.visual[place] as string] as const;
+  });
+}
+
 /** Content of each picture that a span shows. */
 function pictureHashes({ images, imageSpans }: TokenBatch): Map<number, string> {
   const hashes = new Map<number, string>();
