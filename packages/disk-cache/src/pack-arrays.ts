@@ -18,7 +18,10 @@ const LARGEST = 65504;
 export function packArrays(arrays: readonly PackedArray[], where = "packArrays"): Uint8Array {
   const parts = arrays.map(({ dtype, shape, data }) => {
     if (sizeOf(shape) !== data.length)
-      throw new KdError("KD_SHAPE", `${where}: [${shape.join(", ")}] needs ${sizeOf(shape)} numbers, got ${data.length}`);
+      throw new KdError(
+        "KD_SHAPE",
+        `${where}: [${shape.join(", ")}] needs ${sizeOf(shape)} numbers, got ${data.length}`,
+      );
     return { dtype, shape, bytes: dtype === "F16" ? halves(data, shape, where) : bytesOf(data) };
   });
   const words = parts.reduce((sum, { shape, bytes }) => sum + 2 + shape.length + Math.ceil(bytes.length / 4), 1);

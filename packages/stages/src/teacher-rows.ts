@@ -56,7 +56,10 @@ export function targetsOf(
 ): Targets {
   const { hidden } = teacher.forward(batch);
   const flat = reshape(hidden, [-1, hidden.shape[2]]) as Tensor2D;
-  const rowsOf = (rows: Int32Array) => ({ hidden: gatherRows(flat, tensor1d(rows, "int32")) as Tensor2D, head: teacher.head });
+  const rowsOf = (rows: Int32Array) => ({
+    hidden: gatherRows(flat, tensor1d(rows, "int32")) as Tensor2D,
+    head: teacher.head,
+  });
   return { response: rowsOf(response), visual: rowsOf(visual) };
 }
 
@@ -64,7 +67,10 @@ export function targetsOf(
 export function keptTargets(
   head: Tensor2D,
   { response, visual }: TaughtRows,
-  { rows, temperature }: { readonly rows: { readonly response: number; readonly visual: number }; readonly temperature: number },
+  {
+    rows,
+    temperature,
+  }: { readonly rows: { readonly response: number; readonly visual: number }; readonly temperature: number },
 ): Targets {
   const width = head.shape[1];
   const factors = (name: "response" | "visual", hidden: Float32Array): LogitRows => {

@@ -75,7 +75,8 @@ async function* countSteps(options: TrainStageOptions): AsyncGenerator<CountedBa
       counted.push({
         batch,
         counts,
-        taught: teacher && (await named(`${stage.name}, step ${number}, micro-batch ${i + 1}`, () => teacher.rows(batch))),
+        taught:
+          teacher && (await named(`${stage.name}, step ${number}, micro-batch ${i + 1}`, () => teacher.rows(batch))),
       });
     yield counted;
   }

@@ -44,7 +44,10 @@ it("adds nothing twice and makes no file for nothing", () => {
 it("serves processes that add side by side", () => {
   const [one, two] = [open(), open()];
   one.add([["a", valueOf(1)]]);
-  two.add([["b", valueOf(2)], ["a", valueOf(1)]]);
+  two.add([
+    ["b", valueOf(2)],
+    ["a", valueOf(1)],
+  ]);
   one.add([["c", valueOf(3)]]);
   const later = open();
   expect(["a", "b", "c"].map((key) => [...(later.get(key) ?? [])])).toEqual([1, 2, 3].map((i) => [...valueOf(i)]));
@@ -142,7 +145,9 @@ it("loses nothing that was added when its processes are killed", async () => {
             text += piece;
             if (text.split("\n").length > 40) child.kill("SIGKILL");
           });
-          child.on("exit", (_, signal) => (signal === "SIGKILL" ? resolve(text.split("\n").length - 2) : reject(new Error(text))));
+          child.on("exit", (_, signal) =>
+            signal === "SIGKILL" ? resolve(text.split("\n").length - 2) : reject(new Error(text)),
+          );
         }),
     ),
   );

@@ -15,6 +15,10 @@ export function cacheError<T>(path: string, what: "read" | "write", work: () => 
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
     if (code === undefined || KdError.is(cause)) throw cause;
-    throw new KdError("KD_IO", `${path}: expected to ${what} it, got ${code}: ${REASONS[code] ?? (cause as Error).message}`, { cause });
+    throw new KdError(
+      "KD_IO",
+      `${path}: expected to ${what} it, got ${code}: ${REASONS[code] ?? (cause as Error).message}`,
+      { cause },
+    );
   }
 }

@@ -29,7 +29,7 @@ export interface FeaturesProgress {
 }
 
 /**
- * Fills a cache with features of images, a yield a chunk; what is there is not computed again, so a filling that was killed goes on.
+ * Fills a cache with features of images, a yield a chunk; what is there is checked and not computed again, so a filling that was killed goes on.
  *
  * @throws KdError `KD_SHAPE` for pixels of another size.
  */

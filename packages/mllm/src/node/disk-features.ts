@@ -33,7 +33,7 @@ export function openDiskFeatures(folder: string, { tower, dtype = "F16" }: DiskF
     notices,
     size,
     close,
-    has: (key) => disk.has(nameOf(key)),
+    has: (key) => disk.get(nameOf(key)) !== undefined, // read and checked: a damaged one must be computed again
     add: (keys, features) => {
       if (features.tower !== tower)
         throw new KdError(

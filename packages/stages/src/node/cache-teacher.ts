@@ -13,7 +13,7 @@ export interface TeacherProgress {
   readonly bytes: number;
 }
 
-/** Fills the rows of a teacher for batches, a yield a batch; what is there is not computed again, so a filling that was killed goes on. */
+/** Fills the rows of a teacher for batches, a yield a batch; what is there is checked and not computed again, so a filling that was killed goes on. */
 export async function* cacheTeacher(
   rows: Pick<StoredTeacherRows, "fill" | "size">,
   batches: AsyncIterable<TokenBatch> | Iterable<TokenBatch>,

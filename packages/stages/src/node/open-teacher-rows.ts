@@ -35,7 +35,7 @@ export interface TeacherRowsOptions {
 /** A teacher's rows in a folder. */
 export interface StoredTeacherRows extends TeacherRows, Pick<DiskCache, "folder" | "notices" | "size"> {
   rows(batch: TokenBatch): Promise<TaughtRows>;
-  /** Computes what is missing for a batch; how many samples that were. */
+  /** Computes what is missing or damaged for a batch; how many samples that were. */
   fill(batch: TokenBatch): Promise<number>;
   /** Frees the head that was read from the folder. */
   close(): void;
@@ -64,8 +64,12 @@ export async function openTeacherRows(folder: string, options: TeacherRowsOption
     response: keys.response && `${names.response} ${keys.response}`,
     visual: keys.visual.map((key) => `${names.visual} ${key}`),
   });
-  const fillKeys = async (batch: TokenBatch, keys: readonly SampleKeys[]): Promise<number> => {
-    const missing = [...keys.keys()].filter((i) => wantedOf(keys[i] as SampleKeys).some((key) => !disk.has(key)));
+  const fillKeys = async (
+    batch: TokenBatch,
+    keys: readonly SampleKeys[],
+    isThere: (key: string) => boolean,
+  ): Promise<number> => {
+    const missing = [...keys.keys()].filter((i) => wantedOf(keys[i] as SampleKeys).some((key) => !isThere(key)));
     if (missing.length === 0) return 0;
     if (teacher === undefined) throw missingRows(folder, batch, missing[0] as number);
     const picked = pickSamples(batch, missing);
@@ -79,29 +83,34 @@ export async function openTeacherRows(folder: string, options: TeacherRowsOption
       row += count;
     }
     row = 0;
-    for (const [span, key] of visualKeys(picked, missing.map((i) => keys[i] as SampleKeys))) {
+    for (const [span, key] of visualKeys(
+      picked,
+      missing.map((i) => keys[i] as SampleKeys),
+    )) {
       entries.push([key, pack(computed.visual(row, span.length))]);
       row += span.length;
     }
     disk.add(entries);
     return missing.length;
   };
-  const read = (batch: TokenBatch, keys: readonly SampleKeys[]) => readRows({ disk, form, width: head.shape[1] }, batch, keys);
+  const read = (batch: TokenBatch, keys: readonly SampleKeys[]) =>
+    readRows({ disk, form, width: head.shape[1] }, batch, keys);
   return {
     folder,
     head,
     notices: disk.notices,
     size: disk.size,
-    fill: (batch) => fillKeys(batch, keysOf(batch).map(named)),
+    // Read and checked, not only looked up: a damaged row must be computed again.
+    fill: (batch) => fillKeys(batch, keysOf(batch).map(named), (key) => disk.get(key) !== undefined),
     rows: async (batch) => {
       const keys = keysOf(batch).map(named);
-      await fillKeys(batch, keys);
+      await fillKeys(batch, keys, disk.has);
       for (;;)
         try {
           return read(batch, keys);
         } catch (error) {
           // A damaged entry is found as it is read, and is not there any more: compute it again.
-          if (teacher === undefined || (await fillKeys(batch, keys)) === 0) throw error;
+          if (teacher === undefined || (await fillKeys(batch, keys, disk.has)) === 0) throw error;
         }
     },
     close: () => {

@@ -44,7 +44,9 @@ export function keysOf(batch: TokenBatch): SampleKeys[] {
           ? undefined
           : contentHash([Int32Array.from(rows, (t) => placeOf[t] as number), ...prefix(last + 1)]),
       responseRows: rows.length,
-      visual: spans.map(({ start, length: tokens }) => contentHash([`at ${placeOf[start]}`, ...prefix(start + tokens)])),
+      visual: spans.map(({ start, length: tokens }) =>
+        contentHash([`at ${placeOf[start]}`, ...prefix(start + tokens)]),
+      ),
     };
   });
 }
