@@ -1,4 +1,4 @@
-import { type AllReduce, KdError, type TokenBatch } from "@kd/contract";
+import { KdError, type TokenBatch } from "@kd/contract";
 import type { Divergence, VisionLanguageModel } from "@kd/tensor-core";
 import { numbersOverRanks } from "./over-ranks.ts";
 import { type Counts, countsOf, stageLoss } from "./stage-loss.ts";

@@ -12,20 +12,20 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const open = (format = "test 1"): DiskCache => openDiskCache(folder, { format });
-const valueOf = (i: number): Uint8Array => Uint8Array.from({ length: 50 + i }, (_, j) => (i * 7 + j) % 256);
+const bytesFor = (i: number): Uint8Array => Uint8Array.from({ length: 50 + i }, (_, j) => (i * 7 + j) % 256);
 const keys = Array.from({ length: 20 }, (_, i) => `key ${i}`);
 const file = (end: string): string => join(folder, readdirSync(folder).find((name) => name.endsWith(end)) as string);
 
 function filled(): DiskCache {
   const cache = open();
-  for (const from of [0, 10]) cache.add(keys.slice(from, from + 10).map((key, i) => [key, valueOf(from + i)]));
+  for (const from of [0, 10]) cache.add(keys.slice(from, from + 10).map((key, i) => [key, bytesFor(from + i)]));
   return cache;
 }
 
 it("gives entries back, to itself, to who opens later, and says how large it is", () => {
   const cache = filled();
   for (const reader of [cache, open()]) {
-    for (const [i, key] of keys.entries()) expect(Uint8Array.from(reader.get(key) ?? [])).toEqual(valueOf(i));
+    for (const [i, key] of keys.entries()) expect(Uint8Array.from(reader.get(key) ?? [])).toEqual(bytesFor(i));
     expect([reader.has("key 3"), reader.has("key"), reader.get("key")]).toEqual([true, false, undefined]);
     expect(reader.size()).toEqual({ entries: 20, bytes: 20 * 50 + 190 });
     expect(reader.notices).toEqual([]);
@@ -35,30 +35,30 @@ it("gives entries back, to itself, to who opens later, and says how large it is"
 it("adds nothing twice and makes no file for nothing", () => {
   const cache = filled();
   const before = readFileSync(file(".data")).length;
-  cache.add([["key 1", valueOf(5)]]);
+  cache.add([["key 1", bytesFor(5)]]);
   expect(readFileSync(file(".data"))).toHaveLength(before);
-  open().add([["key 1", valueOf(5)]]);
+  open().add([["key 1", bytesFor(5)]]);
   expect(readdirSync(folder)).toHaveLength(2);
 });
 
 it("serves processes that add side by side", () => {
   const [one, two] = [open(), open()];
-  one.add([["a", valueOf(1)]]);
+  one.add([["a", bytesFor(1)]]);
   two.add([
-    ["b", valueOf(2)],
-    ["a", valueOf(1)],
+    ["b", bytesFor(2)],
+    ["a", bytesFor(1)],
   ]);
-  one.add([["c", valueOf(3)]]);
+  one.add([["c", bytesFor(3)]]);
   const later = open();
-  expect(["a", "b", "c"].map((key) => [...(later.get(key) ?? [])])).toEqual([1, 2, 3].map((i) => [...valueOf(i)]));
+  expect(["a", "b", "c"].map((key) => [...(later.get(key) ?? [])])).toEqual([1, 2, 3].map((i) => [...bytesFor(i)]));
   expect(later.size()).toEqual({ entries: 3, bytes: 156 });
 });
 
 it("begins new files when they are large", () => {
   const cache = openDiskCache(folder, { format: "test 1", shardBytes: 100 });
-  for (const [i, key] of keys.entries()) cache.add([[key, valueOf(i)]]);
+  for (const [i, key] of keys.entries()) cache.add([[key, bytesFor(i)]]);
   expect(readdirSync(folder).length).toBeGreaterThan(20);
-  expect(keys.map((key) => [...(open().get(key) ?? [])])).toEqual(keys.map((_, i) => [...valueOf(i)]));
+  expect(keys.map((key) => [...(open().get(key) ?? [])])).toEqual(keys.map((_, i) => [...bytesFor(i)]));
   expect(cache.has("key 19")).toBe(true);
 });
 
@@ -72,7 +72,7 @@ it("has whole entries or none, wherever its files were cut", () => {
       const cache = open();
       for (const [i, key] of keys.entries()) {
         const value = cache.get(key);
-        if (value !== undefined) expect([...value]).toEqual([...valueOf(i)]);
+        if (value !== undefined) expect([...value]).toEqual([...bytesFor(i)]);
       }
       if (length === 0) expect(cache.size().entries).toBe(0);
     }
@@ -90,7 +90,7 @@ it("never gives damaged bytes, says where they are, and takes the entry again", 
     const cache = open();
     const lost = keys.filter((key, i) => {
       const value = cache.get(key);
-      if (value !== undefined) expect([...value]).toEqual([...valueOf(i)]);
+      if (value !== undefined) expect([...value]).toEqual([...bytesFor(i)]);
       return value === undefined;
     });
     expect(lost).toHaveLength(1);
@@ -100,9 +100,9 @@ it("never gives damaged bytes, says where they are, and takes the entry again", 
   }
   const cache = open();
   const lost = keys.findIndex((key) => cache.get(key) === undefined);
-  cache.add([[`key ${lost}`, valueOf(lost)]]);
+  cache.add([[`key ${lost}`, bytesFor(lost)]]);
   cache.close();
-  expect([...(open().get(`key ${lost}`) ?? [])]).toEqual([...valueOf(lost)]);
+  expect([...(open().get(`key ${lost}`) ?? [])]).toEqual([...bytesFor(lost)]);
 });
 
 it("never gives the bytes of another key where the index was damaged", () => {
@@ -115,7 +115,7 @@ it("never gives the bytes of another key where the index was damaged", () => {
     const cache = open();
     for (const [i, key] of keys.entries()) {
       const value = cache.get(key);
-      if (value !== undefined) expect([...value]).toEqual([...valueOf(i)]);
+      if (value !== undefined) expect([...value]).toEqual([...bytesFor(i)]);
     }
     cache.close();
   }
@@ -126,9 +126,9 @@ it("leaves files of another format alone", () => {
   const other = open("test 2");
   expect(other.size().entries).toBe(0);
   expect(other.notices).toEqual([expect.stringMatching(/\.index: of another format or version; it is left alone$/)]);
-  other.add([["key 1", valueOf(9)]]);
-  expect([...(open().get("key 1") ?? [])]).toEqual([...valueOf(1)]);
-  expect([...(open("test 2").get("key 1") ?? [])]).toEqual([...valueOf(9)]);
+  other.add([["key 1", bytesFor(9)]]);
+  expect([...(open().get("key 1") ?? [])]).toEqual([...bytesFor(1)]);
+  expect([...(open("test 2").get("key 1") ?? [])]).toEqual([...bytesFor(9)]);
 });
 
 it("loses nothing that was added when its processes are killed", async () => {
@@ -163,7 +163,7 @@ it("says what the file system refuses", () => {
   expect(() => openDiskCache(join(folder, "file"), { format: "t" })).toThrow(/a file stands where a folder should/);
   if (process.getuid?.() === 0) return; // root may write anywhere
   chmodSync(folder, 0o500);
-  expect(() => open().add([["a", valueOf(1)]])).toThrow(/expected to write it, got EACCES: no permission/);
+  expect(() => open().add([["a", bytesFor(1)]])).toThrow(/expected to write it, got EACCES: no permission/);
 });
 
 it("hashes content, not where one part ends and the next begins", async () => {

@@ -22,7 +22,11 @@ let asked = 0;
 const images = (count: number): ImageToCache[] =>
   Array.from({ length: count }, (_, i) => {
     const data = pixels.subarray(i * SIZE, (i + 1) * SIZE);
-    return { key: contentHash([data]), pixels: () => (asked++, data) };
+    const pixelsOf = () => {
+      asked++;
+      return data;
+    };
+    return { key: contentHash([data]), pixels: pixelsOf };
   });
 const keys = images(5).map(({ key }) => key);
 
