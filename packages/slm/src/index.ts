@@ -12,4 +12,4 @@ export { type LoraConfig, loraScale, parseLoraConfig } from "./lora/config.ts";
 export { mergeAdapter } from "./lora/merge.ts";
 export { type AdapterPlace, adapterOf, peftConfig, peftNames } from "./lora/peft.ts";
 export { headName, slmShapes } from "./names.ts";
-export type { RopeScaling } from "./rope-scaling.ts";
+export { type RopeScaling, ropeFrequencies } from "./rope-scaling.ts";

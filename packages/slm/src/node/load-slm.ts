@@ -1,11 +1,10 @@
 import { join } from "node:path";
-import { KdError } from "@kd/contract";
-import { type StoredTensor, toFloat32, toHalf } from "@kd/safetensors";
-import { readWeights } from "@kd/safetensors/node";
-import { type HalfFormat, halfTensor, type Params, type Tensor, tensor } from "@kd/tensor-core";
+import { openWeights } from "@kd/safetensors/node";
+import type { HalfFormat } from "@kd/tensor-core";
 import { parseSlmConfig } from "../config.ts";
 import type { Slm } from "../lora/adapter.ts";
 import { slmShapes } from "../names.ts";
+import { loadParams } from "./load-params.ts";
 import { readJson } from "./read-json.ts";
 
 /** Options of {@link loadSlm}. */
@@ -17,35 +16,26 @@ export interface LoadSlm {
 }
 
 /**
- * Loads a Hugging Face folder of a Qwen2 or Llama language model. Its parameters are plain tensors, the caller's to dispose.
+ * Loads a Hugging Face folder of a Qwen2 or Llama language model, safetensors or `pytorch_model.bin`, one or sharded, a tensor at a time. Its
+ * parameters are plain tensors, the caller's to dispose.
  *
- * @throws KdError `KD_CONFIG` or `KD_WEIGHTS` naming file and field or tensor.
+ * @throws KdError `KD_CONFIG`, `KD_SAFETENSORS` or `KD_WEIGHTS` naming file and field or tensor.
  */
 export async function loadSlm(folder: string, { prefix = "", keep = "float32" }: LoadSlm = {}): Promise<Required<Slm>> {
   const file = join(folder, "config.json");
-  const config = parseSlmConfig(await readJson(file), file);
-  const shapes = slmShapes(config, prefix);
-  const fail = (text: string): never => {
-    throw new KdError("KD_WEIGHTS", `${folder}: ${text}; check config.json`);
-  };
-  const params: Params = new Map();
-  for (const [stored, weight] of await readWeights(folder)) {
-    const expected = shapes.get(prefix + stored);
-    if (expected === undefined) {
-      if (!ignored(stored)) fail(`tensor "${stored}" belongs to no part of this configuration`);
-    } else if (expected.join() !== weight.shape.join())
-      fail(`"${stored}" must be [${expected.join(", ")}], got [${weight.shape.join(", ")}]`);
-    else params.set(prefix + stored, kept(weight, keep));
-  }
-  const missing = [...shapes.keys()].find((name) => !params.has(name));
-  if (missing !== undefined) fail(`tensor "${missing.slice(prefix.length)}" is missing`);
+  const raw = await readJson(file);
+  const parsed = parseSlmConfig(raw, file);
+  const weights = await openWeights(folder);
+  // a configuration that does not say whether the head is the embedding leaves it to the weights
+  const says = (raw as { tie_word_embeddings?: boolean }).tie_word_embeddings !== undefined;
+  const config = says || weights.tensors.has("lm_head.weight") ? parsed : { ...parsed, tie_word_embeddings: true };
+  const params = await loadParams([{ weights, rename: (stored) => prefix + stored }], {
+    shapes: slmShapes(config, prefix),
+    ignored: (name) => ignored(name.slice(prefix.length)),
+    keep,
+  });
   return { config, params, prefix };
 }
 
 /** A tied head stored again, and tables that old versions saved. */
 const ignored = (name: string): boolean => name === "lm_head.weight" || name.endsWith("rotary_emb.inv_freq");
-
-function kept(weight: StoredTensor, keep: "float32" | HalfFormat): Tensor {
-  if (keep === "float32") return tensor(Float32Array.from(toFloat32(weight)), [...weight.shape]);
-  return halfTensor({ format: keep, words: toHalf(weight, keep === "bf16" ? "BF16" : "F16"), shape: weight.shape });
-}

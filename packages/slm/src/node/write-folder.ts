@@ -1,7 +1,7 @@
 import { mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { KdError } from "@kd/contract";
-import { writeSafetensors } from "@kd/safetensors/node";
+import { writeSafetensors, writeWeights } from "@kd/safetensors/node";
 import type { Tensor } from "@kd/tensor-core";
 
 /** A folder of Hugging Face's: weights under their names, and JSON files. */
@@ -12,7 +12,7 @@ interface Folder {
 }
 
 /**
- * Writes it aside and renames it, so that it is there whole or not at all.
+ * Writes it aside, a tensor at a time, and renames it, so that it is there whole or not at all.
  *
  * @throws KdError `KD_CONFIG` when the folder exists.
  */
@@ -21,12 +21,19 @@ export async function writeFolder(folder: string, { weights, dtype, json }: Fold
     throw new KdError("KD_CONFIG", `${folder}: expected a new folder, this one exists; remove it or choose another`);
   const aside = `${folder}.partial`;
   await rm(aside, { recursive: true, force: true });
-  await mkdir(aside, { recursive: true });
-  const tensors: [string, { dtype: "F32" | "F16" | "BF16"; shape: number[]; data: Float32Array }][] = [];
-  for (const [name, value] of weights.tensors)
-    tensors.push([name, { dtype, shape: value.shape, data: (await value.data()) as Float32Array }]);
-  await writeSafetensors(join(aside, weights.file), tensors, { format: "pt" });
-  for (const [name, value] of Object.entries(json))
-    await writeFile(join(aside, name), `${JSON.stringify(value, null, 2)}\n`);
-  await rename(aside, folder);
+  try {
+    await mkdir(aside, { recursive: true });
+    const tensors = [...weights.tensors].map(
+      ([name, value]) =>
+        [name, { dtype, shape: value.shape, data: async () => (await value.data()) as Float32Array }] as const,
+    );
+    if (weights.file === "model.safetensors") await writeWeights(aside, tensors);
+    else await writeSafetensors(join(aside, weights.file), tensors, { format: "pt" });
+    for (const [name, value] of Object.entries(json))
+      await writeFile(join(aside, name), `${JSON.stringify(value, null, 2)}\n`);
+    await rename(aside, folder);
+  } catch (error) {
+    await rm(aside, { recursive: true, force: true });
+    throw error;
+  }
 }
