@@ -3,14 +3,19 @@ import { createReadStream } from "node:fs";
 import { basename } from "node:path";
 import { KdError } from "@kd/contract";
 
-/** SHA-256 (hex) of parts, each with its length before it: text, or the bytes of an array. */
+/** SHA-256 (hex) of parts, each with its kind and length: text, or the bytes of an array. */
 export function contentHash(parts: Iterable<string | ArrayBufferView>): string {
-  const hash = createHash("sha256");
+  let text = ""; // all that is no array at once: a call of `update` costs more than what it hashes here
+  const arrays: ArrayBufferView[] = [];
   for (const part of parts) {
-    const bytes =
-      typeof part === "string" ? Buffer.from(part) : new Uint8Array(part.buffer, part.byteOffset, part.byteLength);
-    hash.update(`${bytes.length} `).update(bytes);
+    if (typeof part === "string") text += `text ${part.length} ${part}`;
+    else {
+      text += `bytes ${part.byteLength} `;
+      arrays.push(part);
+    }
   }
+  const hash = createHash("sha256").update(`${text.length} ${text}`);
+  for (const { buffer, byteOffset, byteLength } of arrays) hash.update(new Uint8Array(buffer, byteOffset, byteLength));
   return hash.digest("hex");
 }
 

@@ -168,7 +168,10 @@ it("says what the file system refuses", () => {
 
 it("hashes content, not where one part ends and the next begins", async () => {
   expect(contentHash(["ab", "c"])).not.toBe(contentHash(["a", "bc"]));
-  expect(contentHash([Uint8Array.of(97)])).toBe(contentHash(["a"]));
+  const [ab, c] = [Uint8Array.of(97, 98), Uint8Array.of(99)];
+  expect(contentHash([ab, c])).not.toBe(contentHash([Uint8Array.of(97), Uint8Array.of(98, 99)]));
+  expect(contentHash([ab, c])).toBe(contentHash([ab.slice(), c]));
+  expect(contentHash([ab, c])).not.toBe(contentHash([c, ab]));
   writeFileSync(join(folder, "a"), "1");
   writeFileSync(join(folder, "b"), "1");
   const [a, b] = [join(folder, "a"), join(folder, "b")];

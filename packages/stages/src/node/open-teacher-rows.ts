@@ -104,12 +104,11 @@ export async function openTeacherRows(folder: string, options: TeacherRowsOption
     fill: (batch) => fillKeys(batch, keysOf(batch).map(named), (key) => disk.get(key) !== undefined),
     rows: async (batch) => {
       const keys = keysOf(batch).map(named);
-      await fillKeys(batch, keys, disk.has);
       for (;;)
         try {
           return read(batch, keys);
         } catch (error) {
-          // A damaged entry is found as it is read, and is not there any more: compute it again.
+          // What is missing is found as it is read; so is what is damaged, which then is not there any more.
           if (teacher === undefined || (await fillKeys(batch, keys, disk.has)) === 0) throw error;
         }
     },
