@@ -1,5 +1,6 @@
 import { createRequire } from "node:module";
 import { Command } from "commander";
+import { cacheCommand } from "./commands/cache.ts";
 import { chatCommand } from "./commands/chat.ts";
 import { convertCommand } from "./commands/convert.ts";
 import { dataCommand } from "./commands/data.ts";
@@ -19,6 +20,7 @@ const COMMANDS = [
   convertCommand,
   exportCommand,
   trainCommand,
+  cacheCommand,
   reportCommand,
   dataCommand,
 ];

@@ -243,6 +243,33 @@ it("flags and --set win over the file; a saved configuration gives the same run;
   });
 });
 
+it("kd cache computes features and the teacher's rows once; kd train then loads no teacher and gets the same losses", async () => {
+  const cache = await kd(["cache", at("train.json"), "--cache", at("kept"), "--json"]);
+  expect(cache.code, cache.err).toBe(0);
+  expect(JSON.parse(cache.out).stages).toEqual([
+    { stage: "dpt", records: 3, pictures: 2, taught: 3 },
+    { stage: "sft", records: 3, pictures: 2 },
+    { stage: "dft", records: 3, pictures: 2, taught: 3 },
+  ]);
+  const run = ["train", at("train.json"), "--stages", "dpt,dft", "--max-steps", "4"];
+  const [kept, plain] = [
+    await kd([...run, "--output-dir", at("with-cache"), "--set", `cache=${at("kept")}`]),
+    await kd([...run, "--output-dir", at("without-cache")]),
+  ];
+  expect(kept.err).toContain("the teacher's rows are all in the cache: it is not loaded");
+  expect(plain.code, plain.err).toBe(0);
+  const losses = async (name: string) =>
+    (await numbers(name)).map((row) => (row as Record<string, number>)["train/loss"]);
+  const [mine, theirs] = [await losses("with-cache"), await losses("without-cache")];
+  expect(mine).toHaveLength(8);
+  for (const [i, loss] of mine.entries())
+    expect(Math.abs((loss as number) / (theirs[i] as number) - 1)).toBeLessThan(2e-3); // 16 bits of features and rows
+  expect(await kdHere(["cache", at("train.json")])).toMatchObject({
+    code: 1,
+    err: expect.stringContaining("expected a key cache, got none"),
+  });
+});
+
 it.each([
   ["a wrong key", { learning_rat: 1 }, /unknown key "learning_rat"; did you mean "learning_rate"\?/],
   ["a missing teacher", { teacher: null }, /stage dpt distils and needs a teacher/],

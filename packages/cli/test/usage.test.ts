@@ -68,7 +68,18 @@ it("every command has help with examples", async () => {
   expect(help.code).toBe(0);
   const [, listed = ""] = /\nCommands:\n(.*)\n {2}help /s.exec(help.out) ?? [];
   const commands = [...listed.matchAll(/^ {2}(\w+) /gm)].map((match) => match[1] as string);
-  expect(commands).toEqual(["doctor", "inspect", "chat", "generate", "convert", "export", "train", "report", "data"]);
+  expect(commands).toEqual([
+    "doctor",
+    "inspect",
+    "chat",
+    "generate",
+    "convert",
+    "export",
+    "train",
+    "cache",
+    "report",
+    "data",
+  ]);
   for (const command of commands) {
     const { code, out } = await kd([command, "--help"]);
     expect(code).toBe(0);

@@ -88,6 +88,7 @@ export const runShape: Shape<RunKeys> = {
   }) as z.ZodType<string | StudentParts>,
   lora: z.strictObject(loraShape).nullable().default(null),
   output_dir: z.string(),
+  cache: z.string().nullable().default(null),
   stages: z
     .array(z.enum(STAGE_NAMES as StageName[]))
     .min(1)

@@ -95,6 +95,8 @@ export interface RunKeys {
   /** Low-rank adapters on the student's language model, trained in its place by sft and dft. @defaultValue null: all of its weights */
   readonly lora: LoraConfig | null;
   readonly output_dir: string;
+  /** Folder of features and of the teacher's rows, which `kd cache` fills and a run adds to; for any number of runs. @defaultValue null: nothing is kept */
+  readonly cache: string | null;
   /** @defaultValue dpt, sft, dft */
   readonly stages: readonly StageName[];
   /** Weights of the distilling terms and the form of RDist. @defaultValue "paper" */
@@ -109,7 +111,7 @@ export type RunConfig = RunKeys & { readonly [name in StageName]?: StageConfig }
 /** Keys whose values are folders of models, or ids of the hub. */
 export const MODEL_KEYS: readonly string[] = ["teacher", "student", "language_model", "vision_tower"];
 /** Keys whose values are paths. */
-export const PATH_KEYS: readonly string[] = [...MODEL_KEYS, "output_dir", "data_path", "image_folder", "path"];
+export const PATH_KEYS: readonly string[] = [...MODEL_KEYS, "output_dir", "cache", "data_path", "image_folder", "path"];
 
 /** A stage's sources, each with its folder. */
 export function sourcesOf({ data_path, image_folder }: StageConfig): DataSource[] {

@@ -2,7 +2,6 @@ import { rm } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import type { TrainingState } from "@kd/contract";
-import type { Llava } from "@kd/mllm";
 import { isMilestone, overwritingLine, progressLine } from "@kd/runs";
 import { gitCommit, type RunEvent, type RunOptions, type RunStage, runStages } from "@kd/runs/node";
 import {
@@ -18,11 +17,11 @@ import { createRng, describeBackend, rngFromState } from "@kd/tensor-core";
 import { Interrupted } from "../interrupt.ts";
 import { note } from "../terminal.ts";
 import { writeReport } from "../write-report.ts";
-import { divergenceOf, type RunConfig, type StageConfig, type StageName } from "./config.ts";
-import { createFeatureStore } from "./feature-store.ts";
+import { divergenceOf, type RunConfig, type StageConfig } from "./config.ts";
+import { type OpenStage, openRun } from "./open-run.ts";
 import { saveStudent } from "./save-student.ts";
-import { openStageData, type StageData } from "./stage-data.ts";
-import { openStudent, openTeacher, type Student } from "./student.ts";
+import type { Student } from "./student.ts";
+import type { Teacher } from "./teacher.ts";
 
 /** What a run left. */
 export interface RunResult {
@@ -44,44 +43,14 @@ export interface TrainRun extends Pick<RunOptions, "start" | "from" | "command" 
   readonly config: RunConfig;
 }
 
-/** A stage with its data, under its name in the run: the second of a kind is `sft-2`. */
-interface OpenStage {
-  readonly name: string;
-  readonly kind: StageName;
-  readonly stage: StageConfig;
-  readonly data: StageData;
-  readonly totalSteps: number;
-  readonly seed: number;
-}
-
-const NAMED = 20; // records that were skipped, a stage
-const EPOCHS = 1000; // an order depends on seed + epoch
-
 /** Trains all stages in order, each going on from the one before, and saves the student. Throws {@link Interrupted} once a Ctrl-C has saved. */
 export async function trainRun({ config, ...driven }: TrainRun): Promise<RunResult> {
-  const student = await openStudent(config);
-  const features = createFeatureStore(student);
-  const opened: OpenStage[] = [];
-  const skipped = new Map<string, number>();
-  for (const [i, kind] of config.stages.entries()) {
-    const stage = config[kind] as StageConfig;
-    const before = config.stages.slice(0, i).filter((name) => name === kind).length;
-    const name = before === 0 ? kind : `${kind}-${before + 1}`;
-    const onSkip = (message: string): void => {
-      const count = (skipped.get(name) ?? 0) + 1;
-      skipped.set(name, count);
-      if (count <= NAMED)
-        note(`${name}: skipped ${message}${count === NAMED ? "; the next ones are only counted" : ""}`);
-    };
-    // Stages start at other epochs of the order: pt, sft, sft sees the second pass in another order than the first.
-    const data = await openStageData(stage, { student, features, seed: config.seed + EPOCHS * i, onSkip });
-    const totalSteps = stage.max_steps ?? data.stepsOf(stage.epochs);
-    opened.push({ name, kind, stage, data, totalSteps, seed: config.seed });
-  }
-  const distils = config.teacher !== null && config.stages.some((name) => stages[name].distills);
-  const teacher = distils
-    ? await openTeacher(config.teacher as string, { keep: config.teacher_dtype, student })
-    : undefined;
+  const run = await openRun(config);
+  const { student, teacher, stages: opened, skipped } = run;
+  for (const { stage } of opened.filter(({ kind }) => run.distils(kind)))
+    if (config.cache !== null) for (const notice of (await teacher?.rowsOf(stage))?.notices ?? []) note(notice);
+  if (teacher !== undefined && teacher.model === undefined)
+    note("the teacher's rows are all in the cache: it is not loaded");
   const losses = new Map<string, number>();
   const running = runStages({
     ...driven,
@@ -108,7 +77,7 @@ export async function trainRun({ config, ...driven }: TrainRun): Promise<RunResu
     await rm(folder, { recursive: true, force: true }); // of a run that was stopped while it wrote
     await saveStudent(folder, student, config);
   } finally {
-    for (const { data } of opened) await data.close();
+    await run.close();
     await writeReport([config.output_dir]).catch(() => {}); // a page about a run that went wrong must not hide why
   }
   return {
@@ -134,7 +103,7 @@ const changedBy = (opened: readonly OpenStage[], { model }: Student): string[] =
 
 interface RunStageOptions {
   readonly student: Student;
-  readonly teacher: Llava | undefined;
+  readonly teacher: Teacher | undefined;
   readonly config: RunConfig;
   /** Names of the weights to save. */
   readonly changed: readonly string[];
@@ -157,7 +126,7 @@ function runStage({ name, kind, stage, data, totalSteps, seed }: OpenStage, opti
         trainStage({
           stage: stages[kind],
           student: student.model,
-          ...(teacher === undefined ? {} : { teacher }),
+          ...(teacher === undefined || !stages[kind].distills ? {} : { teacher: teacher.of(stage) }),
           steps: batches,
           state,
           totalSteps,

@@ -1,6 +1,14 @@
 import { KdError, type TokenBatch } from "@kd/contract";
 import { type Cursor, mixture, parseConversation } from "@kd/data";
-import { createLoader, type DiskSource, type Loader, openSource } from "@kd/data/node";
+import {
+  createLoader,
+  type DiskSource,
+  type Loader,
+  type LoaderOptions,
+  openSource,
+  type SkippedRecord,
+} from "@kd/data/node";
+import { contentHash } from "@kd/disk-cache/node";
 import type { Kept } from "@kd/stages";
 import { type StageConfig, sourcesOf, templateOf } from "./config.ts";
 import type { FeatureStore } from "./feature-store.ts";
@@ -10,6 +18,10 @@ import type { Student } from "./student.ts";
 /** A stage's data. */
 export interface StageData {
   readonly records: number;
+  /** Changes when records, template or tokenizer do. */
+  readonly fingerprint: string;
+  /** Each record once, in their order, a micro-batch at a time, with the keys of its pictures. */
+  everything(): AsyncGenerator<{ readonly batch: TokenBatch; readonly keys: readonly string[] }>;
   /** Steps of so many passes. */
   stepsOf(epochs: number): number;
   /** Starts reading, from the beginning until `kept` is restored. */
@@ -71,6 +83,12 @@ export async function openStageData(stage: StageConfig, options: StageDataOption
         steps += Math.ceil(readable(sources, options.seed, epoch) / stage.batch_size);
       return steps;
     },
+    fingerprint: contentHash([
+      JSON.stringify({ ...encoder, tokenizer: undefined, kept: undefined }),
+      JSON.stringify(student.text.tokenizerJson),
+      ...sources.map(({ source }) => source.fingerprint),
+    ]),
+    everything: () => everything(sources, encoder, { ...options, stage }),
     steps: () => stepsOf(sources, encoder, { ...options, stage }),
     close,
   };
@@ -119,15 +137,7 @@ function stepsOf(
   let loader: Loader<PictureBatch> | undefined;
   let records: string[] = [];
   const start = async () => {
-    loader = await createLoader<PictureBatch>(sources, {
-      encoder: { module: MODULE.href, options: encoder },
-      batchSize: microBatchSize(stage),
-      seed,
-      sampler: stage.sampler,
-      onBadRecord: stage.on_bad_record,
-      cursor,
-      ...(stage.workers === null ? {} : { workers: stage.workers }),
-    });
+    loader = await createLoader<PictureBatch>(sources, { ...loaderOptions(stage, encoder, seed), cursor });
     if (trainedOn !== undefined && trainedOn !== loader.fingerprint)
       throw new KdError(
         "KD_DATA",
@@ -147,10 +157,8 @@ function stepsOf(
       while (cursor.epoch === from.epoch && step(cursor) === step(from)) {
         const { value, done } = await reading.next();
         if (done === true) throw new KdError("KD_DATA", "loader: expected another batch, it was closed; start again");
-        for (const { where, message } of value.skipped)
-          onSkip(message.includes(where) ? message : `${where}: ${message}`);
-        const { pictures, ...batch } = value.batch;
-        micro.push(pictures.length === 0 ? batch : { ...batch, images: await features.of(pictures) });
+        for (const each of value.skipped) onSkip(namedSkip(each));
+        micro.push(await withFeatures(value.batch, features));
         records.push(...value.records);
         cursor = value.cursor;
       }
@@ -167,6 +175,37 @@ function stepsOf(
     },
     close: () => void loader?.close(),
   };
+}
+
+async function* everything(
+  sources: readonly { source: DiskSource; weight: number }[],
+  encoder: StepEncoderOptions,
+  { stage, features, seed, onSkip }: StageDataOptions & { readonly stage: StageConfig },
+): ReturnType<StageData["everything"]> {
+  const loader = await createLoader<PictureBatch>(
+    sources.map(({ source }) => ({ source })),
+    { ...loaderOptions(stage, encoder, seed), sampler: "sequential", epochs: 1 },
+  );
+  for await (const { batch, skipped } of loader) {
+    for (const each of skipped) onSkip(namedSkip(each));
+    yield { batch: await withFeatures(batch, features), keys: batch.pictures.map(({ key }) => key) };
+  }
+}
+
+const loaderOptions = (stage: StageConfig, options: StepEncoderOptions, seed: number): LoaderOptions => ({
+  encoder: { module: MODULE.href, options },
+  batchSize: microBatchSize(stage),
+  seed,
+  sampler: stage.sampler,
+  onBadRecord: stage.on_bad_record,
+  ...(stage.workers === null ? {} : { workers: stage.workers }),
+});
+
+const namedSkip = ({ where, message }: SkippedRecord): string =>
+  message.includes(where) ? message : `${where}: ${message}`;
+
+async function withFeatures({ pictures, ...batch }: PictureBatch, features: FeatureStore): Promise<TokenBatch> {
+  return pictures.length === 0 ? batch : { ...batch, images: await features.of(pictures) };
 }
 
 /** A template whose end is no token of the tokenizer teaches no end: the student would never stop. */

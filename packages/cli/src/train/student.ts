@@ -160,22 +160,8 @@ export async function openTeacher(
   { keep, student }: { readonly keep: "float32" | HalfFormat; readonly student: Student },
 ): Promise<Llava> {
   const folder = await resolveFolder(folderOrId);
-  const { config: found } = await recognise(folder);
-  checkSameVisualTokens(found, student.model.config);
-  await checkTokenizer(folder, found);
-  const processor = await openImageProcessor(folder, found);
-  if (processor.name !== student.processor.name)
-    throw new KdError(
-      "KD_CONFIG",
-      `${folder}: expected the student's image processor, got another: ${processor.name} instead of ${student.processor.name}; teacher and student must see the same pixels: copy one's preprocessor_config.json to the other`,
-    );
+  await checkTeacher(folder, student);
   const { config, params } = (await openLlava(folder, { keep })).model;
-  if (config.image_token_index !== student.model.config.image_token_index)
-    throw new KdError(
-      "KD_CONFIG",
-      `${folder}: the image token must be ${student.model.config.image_token_index}, the student's, got ${config.image_token_index}; use models of one tokenizer`,
-    );
-  checkSameTokens(await readTokens(folder), tokensById(student.text.tokenizerJson), folder);
   for (const name of student.model.groups.vision) {
     const [mine, theirs] = [params.get(name), student.model.params.get(name)];
     if (mine === undefined || theirs === undefined || !(await isSame(mine, theirs, keep)))
@@ -187,6 +173,26 @@ export async function openTeacher(
   const { vision_config } = student.model.config;
   if (towerText(config) !== towerText(student.model.config)) throw otherTower(folder, "its configuration");
   return createLlava({ config: { ...config, vision_config }, params, processor: student.processor.name });
+}
+
+/** What a teacher must share with the student, as far as its files say it. Throws `KD_CONFIG`. */
+export async function checkTeacher(folder: string, student: Student): Promise<void> {
+  const { config: found } = await recognise(folder);
+  checkSameVisualTokens(found, student.model.config);
+  await checkTokenizer(folder, found);
+  const processor = await openImageProcessor(folder, found);
+  if (processor.name !== student.processor.name)
+    throw new KdError(
+      "KD_CONFIG",
+      `${folder}: expected the student's image processor, got another: ${processor.name} instead of ${student.processor.name}; teacher and student must see the same pixels: copy one's preprocessor_config.json to the other`,
+    );
+  const config = found;
+  if (config.image_token_index !== student.model.config.image_token_index)
+    throw new KdError(
+      "KD_CONFIG",
+      `${folder}: the image token must be ${student.model.config.image_token_index}, the student's, got ${config.image_token_index}; use models of one tokenizer`,
+    );
+  checkSameTokens(await readTokens(folder), tokensById(student.text.tokenizerJson), folder);
 }
 
 /** What decides features besides weights. */
