@@ -25,7 +25,8 @@ const isMissing = (test, absent) =>
   test.right.name === "undefined" &&
   absent.has(test.left.name);
 const isPresent = (test, absent) =>
-  absent.has(test.name) || (test.type === "LogicalExpression" && test.operator === "&&" && isPresent(test.right, absent));
+  absent.has(test.name) ||
+  (test.type === "LogicalExpression" && test.operator === "&&" && isPresent(test.right, absent));
 const isAbsent = (init, absent) =>
   init?.type === "CallExpression"
     ? OTHER_ENGINES.includes(init.callee.name)

@@ -1,6 +1,6 @@
 // Mutation testing of the losses and of the operations under them, on cpu: what each test is worth. Ends with a table, and above 0 where a score is
 // below the threshold. See docs/mutation.md.
-//   node scripts/bootstrap.mjs node scripts/mutation.mjs [--incremental] [--concurrency N] [--log LEVEL] [file…]
+//   node scripts/bootstrap.mjs node scripts/mutation.mjs [--incremental] [--concurrency N] [--log LEVEL] [--folder FOLDER] [file…]
 import { parseArgs } from "node:util";
 import { Stryker } from "@stryker-mutator/core";
 import { root } from "./tools-folder.mjs";
@@ -13,7 +13,6 @@ const FILES = [
   `${NN}/{row-losses,row-losses-portable,row-checks,row-sums,divergence,divergence-portable,finite,select-rows}.ts`,
   `${NN}/{top-k-rows,top-k-portable,gram,head-metric,span-products}.ts`,
 ];
-const FOLDER = ".cache/mutation"; // git-ignored: sandbox and reports
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -21,8 +20,10 @@ const { values, positionals } = parseArgs({
     incremental: { type: "boolean", default: false },
     concurrency: { type: "string", default: "2" },
     log: { type: "string", default: "warn" },
+    folder: { type: "string", default: ".cache/mutation" }, // git-ignored: sandbox and reports
   },
 });
+const { folder } = values;
 
 process.chdir(root);
 const results = await new Stryker({
@@ -39,12 +40,12 @@ const results = await new Stryker({
   // A mutant that does not end is found by counting; the clock is for those that wait, not for a machine that is busy.
   timeoutMS: 300_000,
   dryRunTimeoutMinutes: 30,
-  tempDirName: `${FOLDER}/sandbox`,
+  tempDirName: `${folder}/sandbox`,
   incremental: values.incremental,
-  incrementalFile: `${FOLDER}/incremental.json`,
+  incrementalFile: `${folder}/incremental.json`,
   reporters: ["progress-append-only", "json", "html"],
-  jsonReporter: { fileName: `${FOLDER}/report.json` },
-  htmlReporter: { fileName: `${FOLDER}/report.html` },
+  jsonReporter: { fileName: `${folder}/report.json` },
+  htmlReporter: { fileName: `${folder}/report.html` },
   logLevel: values.log,
   allowConsoleColors: false,
 }).runMutationTest();
@@ -56,7 +57,12 @@ const missed = results
   .map(({ fileName, location, mutatorName, replacement, status }) => {
     const file = fileName.slice(fileName.indexOf("packages/"));
     const { line, column } = location.start;
-    return { file, line, column, text: `${mutatorName}: ${replacement?.replace(/\s+/g, " ")}${status === "NoCoverage" ? " (no test gets here)" : ""}` };
+    return {
+      file,
+      line,
+      column,
+      text: `${mutatorName}: ${replacement?.replace(/\s+/g, " ")}${status === "NoCoverage" ? " (no test gets here)" : ""}`,
+    };
   })
   .sort((a, b) => a.file.localeCompare(b.file) || a.line - b.line || a.column - b.column);
 console.log(`\n${missed.length} mutants that no test sees:`);
@@ -70,11 +76,13 @@ const rows = [...packages].sort().map(([name, of]) => {
   const counts = ["Killed", "Timeout", "Survived", "NoCoverage", "Ignored"].map((status) => count(status));
   return [name, valid, ...counts, ((100 * detected) / Math.max(1, valid)).toFixed(1)];
 });
-const widths = columns.map((column, i) => Math.max(...[column, ...rows.map((row) => row[i])].map((x) => String(x).length)));
+const widths = columns.map((column, i) =>
+  Math.max(...[column, ...rows.map((row) => row[i])].map((x) => String(x).length)),
+);
 console.log("");
 for (const row of [columns, ...rows])
   console.log(row.map((x, i) => (i === 0 ? String(x).padEnd(widths[i]) : String(x).padStart(widths[i]))).join("  "));
-console.log(`\nevery mutant: ${FOLDER}/report.html; why each survivor survives: docs/mutation.md`);
+console.log(`\nevery mutant: ${folder}/report.html; why each survivor survives: docs/mutation.md`);
 const low = rows.filter((row) => Number(row.at(-1)) < THRESHOLD);
 for (const row of low) console.error(`${row[0]}: score ${row.at(-1)} is below ${THRESHOLD}`);
 process.exitCode = low.length > 0 ? 1 : 0;

@@ -14,10 +14,11 @@ export default defineConfig({
   test: {
     include: [
       "packages/losses-{mdist,rdist}/{src,test}/*.test.ts",
-      "packages/tensor-core/src/nn/{row-losses,row-sums,gram,select-rows,top-k-rows}.test.ts",
+      "packages/tensor-core/src/nn/{row-losses,row-losses-weights,row-checks,row-sums,gram,head-metric,select-rows}.test.ts",
     ],
     exclude: ["**/*.golden.test.ts", "**/readme.test.ts"], // seconds each; and the engine that useBackend() prefers
     env: { KD_TEST_ENGINES: "cpu" },
+    setupFiles: join(import.meta.dirname, "mutation.setup.ts"),
     isolate: false, // tfjs is read once a mutant, not once a file
     testTimeout: 0, // a busy machine fails no test: that would count as a mutant found
     hookTimeout: 0,
