@@ -18,7 +18,7 @@ export default defineConfig({
     ],
     exclude: ["**/*.golden.test.ts", "**/readme.test.ts"], // seconds each; and the engine that useBackend() prefers
     env: { KD_TEST_ENGINES: "cpu" },
-    setupFiles: join(import.meta.dirname, "mutation.setup.ts"),
+    setupFiles: join(import.meta.dirname, "mutation.setup.mjs"),
     isolate: false, // tfjs is read once a mutant, not once a file
     testTimeout: 0, // a busy machine fails no test: that would count as a mutant found
     hookTimeout: 0,
