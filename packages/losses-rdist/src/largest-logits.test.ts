@@ -2,6 +2,7 @@ import { matMul, memory, type Tensor2D, tensor, tidy, useBackend } from "@kd/ten
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { syncEngines } from "../../tensor-core/test/engines.ts";
+import { runsOf } from "../../tensor-core/test/runs.ts";
 import { largest, pickIds } from "./largest-logits.ts";
 
 const matrix = (rows: number, columns: number): fc.Arbitrary<number[][]> =>
@@ -53,7 +54,7 @@ describe.each(syncEngines)("the largest logits on %s", (engine) => {
         });
         expect(memory().numTensors).toBe(before);
       }),
-      { numRuns: 60, seed: 11 },
+      runsOf(11, 60),
     );
   });
 });

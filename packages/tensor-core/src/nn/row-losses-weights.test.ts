@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { syncEngines } from "../../test/engines.ts";
+import { runsOf } from "../../test/runs.ts";
 import {
   createRng,
   grads,
@@ -60,7 +61,7 @@ describe.each(syncEngines)("weights of the row losses on %s", (engine) => {
         for (const [i, x] of slopes({ ...shared, ceWeight: a, klWeight: b }, by).entries())
           expect(x).toBeCloseTo(by * (a * (ofCe[i] as number) + b * (ofKl[i] as number)), 4);
       }),
-      { numRuns: 30, seed: 9 },
+      runsOf(9, 30),
     );
   });
 
@@ -93,7 +94,7 @@ it("a chunk is as many rows as 24 MiB of both sides' logits hold, in sixteens, 4
       if (rows > 48) expect(bytes(rows)).toBeLessThanOrEqual(24 * 2 ** 20);
       if (rows < 256) expect(bytes(rows + 16)).toBeGreaterThan(24 * 2 ** 20);
     }),
-    { numRuns: 200, seed: 10 },
+    runsOf(10, 200),
   );
   expect(defaultChunk({ R: 1, V: 24_576, Vt: 0, common: 1 })).toBe(256);
 });

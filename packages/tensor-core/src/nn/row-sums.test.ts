@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { syncEngines } from "../../test/engines.ts";
+import { runsOf } from "../../test/runs.ts";
 import { createRng, type Tensor, tensor, tidy, useBackend } from "../index.ts";
 import { rowLogSoftmax, rowLogSumExp, rowSums } from "./row-sums.ts";
 
@@ -38,7 +39,7 @@ describe.each(syncEngines)("sums of rows on %s", (engine) => {
             expect(Math.abs((probabilities[r * width + j] as number) - (row[j] as number) + total)).toBeLessThan(1e-5);
         }
       }),
-      { numRuns: 40, seed: 8 },
+      runsOf(8, 40),
     );
   });
 
