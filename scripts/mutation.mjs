@@ -1,6 +1,8 @@
 // Mutation testing of the losses and of the operations under them, on cpu: what each test is worth. Ends with a table, and above 0 where a score is
 // below the threshold. See docs/mutation.md.
 //   node scripts/bootstrap.mjs node scripts/mutation.mjs [--incremental] [--concurrency N] [--log LEVEL] [--folder FOLDER] [file…]
+import { rmSync } from "node:fs";
+import { relative } from "node:path";
 import { parseArgs } from "node:util";
 import { Stryker } from "@stryker-mutator/core";
 import { root } from "./tools-folder.mjs";
@@ -26,6 +28,7 @@ const { values, positionals } = parseArgs({
 const { folder } = values;
 
 process.chdir(root);
+rmSync(`${folder}/sandbox`, { recursive: true, force: true }); // of a run that was cut short
 const results = await new Stryker({
   mutate: [...(positionals.length > 0 ? positionals : FILES), "!**/*.test.ts"],
   ignorePatterns: ["/.cache", "/.tools", "/.ci", "/runs", "/goldens", "/examples", "/bench", "/docs", "dist", ".turbo"],
@@ -55,10 +58,9 @@ const MISSED = ["Survived", "NoCoverage"];
 const missed = results
   .filter(({ status }) => MISSED.includes(status))
   .map(({ fileName, location, mutatorName, replacement, status }) => {
-    const file = fileName.slice(fileName.indexOf("packages/"));
     const { line, column } = location.start;
     return {
-      file,
+      file: relative(root, fileName),
       line,
       column,
       text: `${mutatorName}: ${replacement?.replace(/\s+/g, " ")}${status === "NoCoverage" ? " (no test gets here)" : ""}`,
@@ -68,7 +70,11 @@ const missed = results
 console.log(`\n${missed.length} mutants that no test sees:`);
 for (const { file, line, column, text } of missed) console.log(`  ${file}:${line}:${column} ${text}`);
 
-const packages = Map.groupBy?.(results, packageOf) ?? grouped(results);
+const packages = new Map();
+for (const result of results) {
+  const name = `@kd/${relative(root, result.fileName).split(/[\\/]/)[1]}`;
+  packages.set(name, [...(packages.get(name) ?? []), result]);
+}
 const columns = ["package", "mutants", "killed", "timed out", "survived", "not covered", "ignored", "score"];
 const rows = [...packages].sort().map(([name, of]) => {
   const count = (...statuses) => of.filter(({ status }) => statuses.includes(status)).length;
@@ -86,12 +92,3 @@ console.log(`\nevery mutant: ${folder}/report.html; why each survivor survives: 
 const low = rows.filter((row) => Number(row.at(-1)) < THRESHOLD);
 for (const row of low) console.error(`${row[0]}: score ${row.at(-1)} is below ${THRESHOLD}`);
 process.exitCode = low.length > 0 ? 1 : 0;
-
-function packageOf({ fileName }) {
-  return `@kd/${/packages\/([^/]+)/.exec(fileName)[1]}`;
-}
-function grouped(all) {
-  const groups = new Map();
-  for (const one of all) groups.set(packageOf(one), [...(groups.get(packageOf(one)) ?? []), one]);
-  return groups;
-}
