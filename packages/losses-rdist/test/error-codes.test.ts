@@ -61,6 +61,12 @@ const WRONG: [string, string, () => unknown][] = [
     "rdist: teacher.grams must be [4], n² of every span, got [1]",
     () => rdist({ student: z(), teacher: { grams: tensor([1]) as Tensor1D }, lengths: [2] }),
   ],
+  ["KD_SHAPE", "rdist: lengths must be whole", () => rdist({ ...given(), lengths: [3, -1] })],
+  [
+    "KD_SHAPE",
+    "teacher.grams must be [4], n² of every span, got [1, 2]",
+    () => rdist({ student: z(), teacher: { grams: tensorOfMatrix([[1, 2]]) as never }, lengths: [2] }),
+  ],
   [
     "KD_SHAPE",
     "an index must be in 0…0",
