@@ -1,7 +1,7 @@
 // Peak of the wasm heap and of the process in a frozen decoder's forward pass at Qwen2.5-0.5B's sizes (V 151,936, 1×256) with weights in
 // float32 or in 16 bits, and in the KL of all rows against a small student.
 //   npm run build && node bench/half.mjs [float32|bf16|fp16]
-import { embedTokens, parseQwen2Config, qwen2Forward, qwen2Shapes } from "@kd/slm";
+import { embedTokens, parseSlmConfig, slmForward, slmShapes } from "@kd/slm";
 import {
   dispose,
   halfTensor,
@@ -17,7 +17,8 @@ import {
 const keep = process.argv[2] ?? "float32";
 const format = keep === "float32" ? "bf16" : keep;
 const { engine, gemm, threads } = await useBackend({ engine: "wasm" });
-const config = parseQwen2Config({
+const config = parseSlmConfig({
+  model_type: "qwen2",
   vocab_size: 151936,
   hidden_size: 896,
   intermediate_size: 4864,
@@ -29,7 +30,7 @@ const config = parseQwen2Config({
 });
 let seed = 1;
 const params = new Map();
-for (const [name, shape] of qwen2Shapes(config, "")) {
+for (const [name, shape] of slmShapes(config, "")) {
   const words = new Uint16Array(shape.reduce((a, b) => a * b, 1));
   const top = format === "bf16" ? 0x3c00 : 0x2000; // about ±0.01
   for (let i = 0; i < words.length; i++) {
@@ -45,7 +46,7 @@ const inputIds = Int32Array.from({ length: 256 }, (_, i) => (i * 7919) % config.
 const weights = memoryReport().heap.inUse;
 const hidden = () => {
   const embeddings = embedTokens({ config, params, inputIds, shape: [1, 256], prefix: "" });
-  const result = qwen2Forward({ config, params, embeddings, prefix: "" });
+  const result = slmForward({ config, params, embeddings, prefix: "" });
   embeddings.dispose();
   return result;
 };

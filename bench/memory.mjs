@@ -1,6 +1,6 @@
 // Peak of the wasm heap in one training step of a decoder (d512 L8 V8192, 4×256), plain and with gradient checkpointing.
 //   npm run build && node bench/memory.mjs [--blas off]
-import { embedTokens, initQwen2, parseQwen2Config, qwen2Forward } from "@kd/slm";
+import { embedTokens, initSlm, parseSlmConfig, slmForward } from "@kd/slm";
 import {
   createRng,
   dispose,
@@ -18,7 +18,8 @@ const { engine, gemm, threads } = await useBackend({
   engine: "wasm",
   ...(process.argv.includes("--blas") ? { blas: false } : {}),
 });
-const config = parseQwen2Config({
+const config = parseSlmConfig({
+  model_type: "qwen2",
   vocab_size: 8192,
   hidden_size: 512,
   intermediate_size: 1408,
@@ -28,7 +29,7 @@ const config = parseQwen2Config({
   tie_word_embeddings: true,
 });
 const [batch, length] = [4, 256];
-const params = initQwen2(config, createRng(1), "");
+const params = initSlm(config, createRng(1), "");
 for (const [name, value] of params) {
   params.set(name, variable(value));
   value.dispose();
@@ -43,7 +44,7 @@ function step(gradientCheckpointing) {
   const labels = tensor1d(ids, "int32");
   const { value, grads } = variableGrads(() => {
     const embeddings = embedTokens({ ...common, inputIds: ids, shape: [batch, length] });
-    const hidden = qwen2Forward({ ...common, embeddings, gradientCheckpointing });
+    const hidden = slmForward({ ...common, embeddings, gradientCheckpointing });
     const student = {
       hidden: reshape(hidden, [-1, config.hidden_size]),
       head: operand(params, "model.embed_tokens.weight", trainable),

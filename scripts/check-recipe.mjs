@@ -9,16 +9,20 @@ import { fileURLToPath } from "node:url";
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const stored = join(root, "examples/emoji-recipe/assets/quick-curves.json");
 const EVERY = 10; // steps between two stored points
-const KILLED_IN = "dpt-sft"; // the last stage but one, after as many steps
+const KILLED = "dpt-sft-dft"; // this run, in its last stage but one, after as many steps
+const KILLED_IN = "dpt-sft";
 const KILLED_AT = 25;
 
 const folderOf = (name) => join(root, "runs", name, "seed-1");
-/** Step, loss, terms and gradient norm of every step of a stage: all that does not depend on the machine's speed. */
-const rows = (name, stage) =>
-  readFileSync(join(folderOf(name), stage, "metrics.jsonl"), "utf8")
-    .trim()
-    .split("\n")
-    .map((line) => Object.entries(JSON.parse(line)).filter(([key]) => !/^(_timestamp|perf|stage)/.test(key)));
+/** Rows of a run; the last line of one that is going on may be half a line. */
+const rowsOf = (name, run) => {
+  const file = join(folderOf(name), run, "metrics.jsonl");
+  const lines = existsSync(file) ? readFileSync(file, "utf8").split("\n").slice(0, -1) : [];
+  return lines.map((line) => JSON.parse(line));
+};
+/** Step, loss, terms, norms and evaluations of every step: all that does not depend on the machine's speed. */
+const numbers = (name, run) =>
+  rowsOf(name, run).map((row) => Object.entries(row).filter(([key]) => !/^(_timestamp|perf)/.test(key)));
 
 /** Runs the recipe in a process group of its own; `watch` is called four times a second and may kill it. */
 function recipe(name, options, watch = () => {}) {
@@ -41,21 +45,16 @@ function fail(text) {
 const [straight, killed] = ["check-straight", "check-killed"];
 for (const name of [straight, killed]) rmSync(join(root, "runs", name), { recursive: true, force: true });
 if ((await recipe(straight, [])) !== 0) fail("the recipe failed");
-const stages = readdirSync(folderOf(straight)).filter((stage) =>
-  existsSync(join(folderOf(straight), stage, "metrics.jsonl")),
-);
-const curves = Object.fromEntries(
-  stages.map((stage) => [
-    stage,
-    rows(straight, stage)
-      .map((row) => Object.fromEntries(row))
-      .filter(({ _step }) => _step % EVERY === 0)
-      .map((row) => row["train/loss"]),
-  ]),
-);
+const runs = readdirSync(folderOf(straight)).filter((run) => rowsOf(straight, run).length > 0);
+const curves = {}; // by stage: chains that share one have the same
+for (const { stage, stage_step: step, "train/loss": loss } of runs.flatMap((run) => rowsOf(straight, run)))
+  if (step % EVERY === 0) {
+    curves[stage] ??= [];
+    curves[stage][step / EVERY - 1] = loss;
+  }
 if (process.argv.includes("--write")) {
   writeFileSync(stored, `${JSON.stringify(curves)}\n`);
-  console.log(`check-recipe: wrote ${stages.length} curves`);
+  console.log(`check-recipe: wrote ${Object.keys(curves).length} curves`);
   process.exit(0);
 }
 const wanted = JSON.parse(readFileSync(stored, "utf8"));
@@ -68,15 +67,16 @@ for (const [stage, losses] of Object.entries(wanted))
 
 let signals = 0;
 await recipe(killed, [], (kill) => {
-  const file = join(folderOf(killed), KILLED_IN, "metrics.jsonl");
-  if (signals > 0 || !existsSync(file) || readFileSync(file, "utf8").split("\n").length < KILLED_AT) return;
+  if (signals > 0 || rowsOf(killed, KILLED).filter(({ stage }) => stage === KILLED_IN).length < KILLED_AT) return;
   signals++;
   kill();
 });
 if (signals === 0) fail("the run ended before it could be killed");
 if ((await recipe(killed, ["--resume"])) !== 0) fail("the resumed recipe failed");
-for (const stage of stages)
-  if (JSON.stringify(rows(killed, stage)) !== JSON.stringify(rows(straight, stage)))
-    fail(`${stage}: the resumed run's numbers differ from the straight run's`);
+for (const run of runs)
+  if (JSON.stringify(numbers(killed, run)) !== JSON.stringify(numbers(straight, run)))
+    fail(`${run}: the resumed run's numbers differ from the straight run's`);
 for (const name of [straight, killed]) rmSync(join(root, "runs", name), { recursive: true, force: true });
-console.log(`check-recipe: ${stages.length} curves as stored, and a killed run resumed to the same numbers`);
+console.log(
+  `check-recipe: ${Object.keys(wanted).length} curves as stored, and a killed run resumed to the same numbers`,
+);

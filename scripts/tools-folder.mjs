@@ -52,8 +52,9 @@ export function toolsFolder(name, packages) {
   writeFileSync(join(folder, "package.json"), '{ "private": true }\n');
   const quiet = ["--ignore-scripts", "--legacy-peer-deps", "--no-audit", "--no-fund", "--loglevel=error"];
   run("set-up", "npm", ["install", "--prefix", folder, ...quiet, ...packages], { cwd: folder });
-  for (const shared of readdirSync(ours)) {
-    const copy = join(folder, "node_modules/@tensorflow", shared);
+  const theirs = join(folder, "node_modules/@tensorflow");
+  for (const shared of existsSync(theirs) ? readdirSync(ours) : []) {
+    const copy = join(theirs, shared);
     rmSync(copy, { recursive: true, force: true });
     symlinkSync(join(ours, shared), copy, "junction");
   }

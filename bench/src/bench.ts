@@ -11,6 +11,7 @@ const USAGE = `npm run bench -- COMMAND [options]; see bench/README.md
             each: [--engine E] [--blas off|NAME|PATH] [--threads N] [--steps N] [--json]
   compare   [--configs a,b,c] [--rounds N] [--steps N] [--threads 1,2] [--ours auto,off] [--peers eager,compile]
             [--python PATH] [--dry]                                      beside PyTorch, in turn
+  load      [--model llava|slm] [--size 135m|tiny] [--dtype BF16|F16|F32] [--rounds N] [--json]  a checkpoint, beside reading and widening its bytes
   growth    [--rounds N] [--threads N] [--blas off|NAME]                 step time as sizes grow
   table     [--check]                                                    the README's table from results.csv`;
 
@@ -20,6 +21,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<(args: string[]) => Promis
   kd: async () => (await import("./job-commands.ts")).kd,
   generate: async () => (await import("./job-commands.ts")).generate,
   compare: async () => (await import("./compare.ts")).compare,
+  load: async () => (await import("./load.ts")).load,
+  "load-once": async () => (await import("./load-once.ts")).loadOnce,
   growth: async () => (await import("./growth.ts")).growth,
   table: async () => (await import("./table-command.ts")).table,
 };

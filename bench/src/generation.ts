@@ -1,9 +1,10 @@
-import { embedTokens, greedyDecode, initQwen2, parseQwen2Config } from "@kd/slm";
+import { generateTokens, initSlm, parseSlmConfig } from "@kd/slm";
 import { createRng } from "@kd/tensor-core";
 import type { Job } from "./job.ts";
 
-// SmolLM2-135M's config.json, which has no biases
-const CONFIG = parseQwen2Config({
+// SmolLM2-135M's config.json
+const CONFIG = parseSlmConfig({
+  model_type: "llama",
   vocab_size: 49152,
   hidden_size: 576,
   intermediate_size: 1536,
@@ -18,16 +19,10 @@ const CONFIG = parseQwen2Config({
 /** Greedy decoding with a key-value cache from random weights; a sample is the milliseconds of a new token, the prompt's pass shared among them. */
 export function generation({ prompt, newTokens }: { readonly prompt: number; readonly newTokens: number }): Job {
   const rng = createRng(1);
-  const params = initQwen2(CONFIG, rng.fork("weights"));
-  for (const [name, value] of params)
-    if (name.endsWith(".bias")) {
-      value.dispose();
-      params.delete(name);
-    }
+  const params = initSlm(CONFIG, rng.fork("weights"));
   const inputIds = Int32Array.from({ length: prompt }, () => rng.int(CONFIG.vocab_size));
-  const embeddings = embedTokens({ config: CONFIG, params, inputIds, shape: [1, prompt] });
   const run = async () => {
-    const [ids] = await greedyDecode({ config: CONFIG, params, embeddings, maxNewTokens: newTokens });
+    const [ids] = await generateTokens({ config: CONFIG, params, prompts: [inputIds], maxNewTokens: newTokens });
     if (ids?.length !== newTokens) throw new Error(`generation: expected ${newTokens} new tokens, got ${ids?.length}`);
     return 0;
   };

@@ -1,4 +1,4 @@
-import { parseQwen2Config, type Qwen2Config } from "@kd/slm";
+import { parseSlmConfig, type SlmConfig } from "@kd/slm";
 import { UsageError } from "./usage-error.ts";
 
 /** A decoder and its batch. */
@@ -45,8 +45,9 @@ export function formatSizes({ width, layers, vocabulary, batch, tokens }: Sizes)
   return `d${width},L${layers},V${vocabulary},${batch}x${tokens}`;
 }
 
-export function decoderConfig(sizes: Sizes): Qwen2Config {
-  return parseQwen2Config({
+export function decoderConfig(sizes: Sizes): SlmConfig {
+  return parseSlmConfig({
+    model_type: "qwen2",
     vocab_size: sizes.vocabulary,
     hidden_size: sizes.width,
     intermediate_size: sizes.mlp,

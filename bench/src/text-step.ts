@@ -1,5 +1,5 @@
 import { crossEntropy } from "@kd/losses-mdist";
-import { embedTokens, headName, initQwen2, qwen2Forward } from "@kd/slm";
+import { embedTokens, headName, initSlm, slmForward } from "@kd/slm";
 import { train } from "@kd/stages";
 import { createRng, type Params, reshape, type Tensor2D, type Variable, variable } from "@kd/tensor-core";
 import type { Job } from "./job.ts";
@@ -10,7 +10,7 @@ export function textStep(name: string, sizes: Sizes): Job {
   const { batch, tokens, vocabulary } = sizes;
   const config = decoderConfig(sizes);
   const rng = createRng(1);
-  const params: Params = initQwen2(config, rng.fork("weights"));
+  const params: Params = initSlm(config, rng.fork("weights"));
   for (const [key, value] of params) {
     params.set(key, variable(value));
     value.dispose();
@@ -22,7 +22,7 @@ export function textStep(name: string, sizes: Sizes): Job {
   const loss = () => () => {
     const shape = [batch, tokens] as const;
     const embeddings = embedTokens({ config, params, inputIds: inputIds as Int32Array, shape, trainable: everything });
-    const hidden = qwen2Forward({ config, params, embeddings, trainable: everything });
+    const hidden = slmForward({ config, params, embeddings, trainable: everything });
     const student = {
       hidden: reshape(hidden, [-1, sizes.width]) as Tensor2D,
       head: params.get(headName(config)) as Variable as Tensor2D,

@@ -33,6 +33,7 @@ await main(async () => {
   const text = openText(lexicon);
   const { data, width, height } = await readImage(resolve(process.env.INIT_CWD ?? ".", picture), {
     background: "white",
+    svg: true,
   });
   const small = resize({ data, width, height }, { width: PIXELS, height: PIXELS });
   const pixels = Float32Array.from(small.data, (value) => value / 127.5 - 1);

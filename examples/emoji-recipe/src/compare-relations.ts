@@ -2,16 +2,16 @@
 // What each form of RDist does after the same PT-SFT: alone and beside both KLs. Prints a Markdown table; resumable, one process.
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { readMetrics } from "@kd/runs/node";
 import { useBackend } from "@kd/tensor-core";
 import { HEADLINE } from "./recipe/evaluate-cells.ts";
 import { readJson } from "./recipe/json-file.ts";
 import { openMaterials } from "./recipe/materials.ts";
 import { relationWeights } from "./recipe/relation-forms.ts";
-import { type Chain, chainOf, FULL_BUDGET, lastPrefix } from "./recipe/schemes.ts";
+import { type Chain, chainOf, FULL_BUDGET, runFolder } from "./recipe/schemes.ts";
 import { seedFolder } from "./recipe/summary.ts";
 import { type ChainResult, trainChains } from "./recipe/train-chains.ts";
 import { main } from "./train/main.ts";
-import { readMetrics } from "./train/metrics-file.ts";
 import { parseOptions, UsageError, wholeNumber } from "./train/options.ts";
 
 const USAGE = `node examples/emoji-recipe/dist/compare-relations.js [--seeds N] [--gamma N] [--only TEXT]
@@ -58,7 +58,7 @@ await main(async () => {
   const lines = chains.map(async (chain) => {
     const cells = await Promise.all(
       numbers.map(async (seed) => {
-        const folder = join(seedFolder(FOLDER, seed), lastPrefix(chain));
+        const folder = runFolder(seedFolder(FOLDER, seed), chain);
         const { macro, tasks } = (await readJson<ChainResult>(join(folder, "result.json"))).cells[HEADLINE] ?? {};
         const steps = await readMetrics(join(folder, "metrics.jsonl"));
         const rdist = steps.slice(-50).reduce((sum, row) => sum + Number(row["train/loss_rdist"] ?? 0), 0) / 50;

@@ -11,7 +11,7 @@ import { assembleModel, assetPath } from "./model/assets.ts";
 import { llavaConfig } from "./model/configs.ts";
 import type { Scores } from "./model/evaluate.ts";
 import { IMAGE_ID, openText, PAD_ID } from "./model/text.ts";
-import { trainEmojiStage } from "./model/train-emoji-stage.ts";
+import { trainEmojiRun } from "./model/train-emoji-run.ts";
 import { evaluateCells, HEADLINE } from "./recipe/evaluate-cells.ts";
 import { openMaterials } from "./recipe/materials.ts";
 import { FULL_BUDGET } from "./recipe/schemes.ts";
@@ -67,24 +67,27 @@ await main(async () => {
     const scores: string[][] = [];
     for (const seed of numbers) {
       const student = await assembleModel("student", text, { files: [assetPath("encoder"), base], seed: 1000 + seed });
-      const stage = (record: StageRecord, folder: string, position: number) =>
-        trainEmojiStage({
-          name: folder,
-          folder: join(FOLDER, `seed-${seed}`),
-          stage: record,
-          student,
-          ...(record.distills ? { teacher: picturesOnly(materials.teacher), weights } : {}),
-          records: position === 0 ? captions : questions,
-          text,
-          cache,
-          views,
-          totalSteps: position === 0 ? FULL_BUDGET.first : FULL_BUDGET.second,
-          learningRate: FULL_BUDGET.learningRate,
-          seed: seed * 10 + position,
-        });
-      await stage(stages.pt, "pt", 0);
-      await stage(stages.sft, "pt-sft", 1);
-      await stage(weights === undefined ? stages.sft : stages.dft, `pt-sft ${name}`, 2);
+      const stage = (record: StageRecord, name: string, position: number) => ({
+        name,
+        stage: record,
+        ...(record.distills ? { teacher: picturesOnly(materials.teacher), weights } : {}),
+        records: position === 0 ? captions : questions,
+        totalSteps: position === 0 ? FULL_BUDGET.first : FULL_BUDGET.second,
+        learningRate: FULL_BUDGET.learningRate,
+        seed: seed * 10 + position,
+      });
+      await trainEmojiRun({
+        folder: join(FOLDER, `seed-${seed}`, `pt-sft ${name}`),
+        student,
+        stages: [
+          stage(stages.pt, "pt", 0),
+          stage(stages.sft, "pt-sft", 1),
+          stage(weights === undefined ? stages.sft : stages.dft, `pt-sft ${name}`, 2),
+        ],
+        text,
+        cache,
+        views,
+      });
       const { macro, tasks } = (await evaluateCells(student, { ...materials, text }))[HEADLINE] as Scores;
       scores.push([macro, tasks.name, tasks.kind, tasks.presence].map((x) => (x ?? Number.NaN).toFixed(1)));
       disposeModel(student);

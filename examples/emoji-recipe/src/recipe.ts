@@ -6,6 +6,7 @@ import { availableParallelism } from "node:os";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { KdError } from "@kd/contract";
+import { formatDuration } from "@kd/runs";
 import type { DistillWeights } from "@kd/stages";
 import { useBackend } from "@kd/tensor-core";
 import { evaluateCells } from "./recipe/evaluate-cells.ts";
@@ -32,10 +33,9 @@ import type { Job } from "./recipe/worker.ts";
 import { writeReport } from "./recipe/write-report.ts";
 import { main } from "./train/main.ts";
 import { parseOptions, UsageError, wholeNumber } from "./train/options.ts";
-import { duration } from "./train/progress.ts";
 
 const USAGE = `npm run recipe -- [--name NAME] [--seeds N] [--schemes all] [--quick] [--last-steps N] [--no-blas]
-                      [--rdist FORM] [--gamma N] [--no-kl] [--resume | --overwrite]
+                      [--rdist FORM] [--gamma N] [--no-kl] [--resume [--from STAGE] | --overwrite]
 
   --name NAME     folder under runs/; the date and time by default
   --seeds N       repeat with N seeds and report mean ± deviation; 1 by default
@@ -47,6 +47,7 @@ const USAGE = `npm run recipe -- [--name NAME] [--seeds N] [--schemes all] [--qu
   --gamma N       its weight; 0.5, the paper's, by default
   --no-kl         distil the relation alone
   --resume        go on with runs/NAME
+  --from STAGE    train again from this stage on, as dpt-sft; what it builds on is kept
   --overwrite     start runs/NAME again`;
 
 const RUNS = fileURLToPath(new URL("../../../runs", import.meta.url));
@@ -54,7 +55,7 @@ const RUNS = fileURLToPath(new URL("../../../runs", import.meta.url));
 await main(async () => {
   const started = performance.now();
   const options = parseOptions(USAGE, {
-    strings: ["name", "seeds", "schemes", "last-steps", "rdist", "gamma"],
+    strings: ["name", "seeds", "schemes", "last-steps", "rdist", "gamma", "from"],
     flags: ["quick", "no-blas", "no-kl", "resume", "overwrite"],
   });
   if (options.schemes !== undefined && options.schemes !== "all")
@@ -69,6 +70,10 @@ await main(async () => {
   const basic = options.quick ? QUICK_BUDGET : FULL_BUDGET;
   const budget = { ...basic, third: wholeNumber("last-steps", options["last-steps"] ?? String(basic.third)) };
   const chains = (everything ? ALL_SCHEMES : [CONTROL, STUDENT]).map((scheme) => chainOf(scheme, budget, weights));
+  const { from } = options;
+  const stageNames = chains.flatMap((chain) => chain.stages.map(({ prefix }) => prefix));
+  if (from !== undefined && !(options.resume && stageNames.includes(from)))
+    throw new UsageError(`--from: expected --resume and one of ${[...new Set(stageNames)].join(", ")}, got "${from}"`);
   const config = { seeds: seeds.length, chains, budget, quick: options.quick };
   await openRun(folder, { config, resume: options.resume, overwrite: options.overwrite });
   await writeFile(join(folder, "command.txt"), `npm run recipe -- ${process.argv.slice(2).join(" ")}\n`);
@@ -96,6 +101,7 @@ await main(async () => {
     budget,
     blind,
     blas: !options["no-blas"],
+    from,
   });
   const isControl = (group: readonly Chain[]): boolean => group.some(({ name }) => name === CONTROL);
   const jobs = seeds.flatMap((seed) =>
@@ -132,26 +138,28 @@ await main(async () => {
     budget,
     backend,
     materials,
-    models: { teacher: materials.teacher, control, student },
+    models: { teacher: materials.teacher, student, control },
   });
   await writeJson(join(folder, "summary.json"), summary);
 
   process.stdout.write(`\n${summaryTable(summary)}\n\n`);
   const shown = relative(process.cwd(), folder) || folder;
   process.stdout.write(
-    `${duration(seconds * 1000)} | report ${join(shown, "report.html")} | model ${join(shown, "student")}\n`,
+    `${formatDuration(seconds * 1000)} | report ${join(shown, "report.html")} | model ${join(shown, "student")}\n`,
   );
 });
 
 /** Steps of the control's last stage with which it has had as much CPU time as the student, by the times of this very run. */
 async function equalCpuSteps(folder: string, seeds: readonly number[], budget: Budget): Promise<number> {
-  const mean = async (prefix: string): Promise<number> => {
-    const times = await Promise.all(seeds.map((seed) => stageCpuSeconds(seedFolder(folder, seed), prefix)));
-    return times.reduce((sum, x) => sum + x, 0) / times.length;
+  const [student, control] = [chainOf(STUDENT, budget), chainOf(CONTROL, budget)];
+  const mean = async (chain: Chain, count: number): Promise<number> => {
+    const names = chain.stages.slice(0, count).map(({ prefix }) => prefix);
+    const times = seeds.flatMap((seed) => names.map((name) => stageCpuSeconds(seedFolder(folder, seed), chain, name)));
+    return (await Promise.all(times)).reduce((sum, x) => sum + x, 0) / seeds.length;
   };
-  const student = (await mean("dpt")) + (await mean("dpt-sft")) + (await mean("dpt-sft-dft"));
-  const left = student - (await mean("pt")) - (await mean("pt-sft"));
-  return Math.max(1, Math.round((budget.third * left) / (await mean("pt-sft-sft"))));
+  const [before, all] = [await mean(control, 2), await mean(control, 3)];
+  const left = (await mean(student, 3)) - before;
+  return Math.max(1, Math.round((budget.third * left) / (all - before)));
 }
 
 /** Undefined for the paper's. */

@@ -16,6 +16,7 @@ import { pretrainLanguageModel } from "./teacher/pretrain-language-model.ts";
 import { trainTeacher } from "./teacher/train-teacher.ts";
 import { main } from "./train/main.ts";
 import { parseOptions, UsageError, wholeNumber } from "./train/options.ts";
+import { useRunBackend } from "./train/use-run-backend.ts";
 
 const USAGE = `npm run teacher -- [--only PART] [--resume | --overwrite] [--threads N]
 
@@ -34,9 +35,13 @@ await main(async () => {
   for (const part of parts)
     if (!(part in STEPS))
       throw new UsageError(`--only: expected one of ${Object.keys(STEPS).join(", ")}, got "${part}"`);
-  const backend = await useBackend(
-    options.threads === undefined ? {} : { threads: wholeNumber("threads", options.threads) },
-  );
+  const backend =
+    options.threads === undefined
+      ? await useRunBackend(
+          parts.map((part) => join(FOLDER, part)),
+          {},
+        )
+      : await useBackend({ threads: wholeNumber("threads", options.threads) });
   process.stderr.write(
     `engine ${backend.engine}, products by ${backend.gemm.library ?? backend.gemm.provider}, ${backend.threads} threads\n`,
   );

@@ -7,7 +7,8 @@ export type KdErrorCode =
   | "KD_SAFETENSORS"
   | "KD_DIVERGED"
   | "KD_DATA"
-  | "KD_MEMORY";
+  | "KD_MEMORY"
+  | "KD_IO";
 
 /** The only error that `@kd/*` packages throw: `where: expected, got, way out`. */
 export class KdError extends Error {

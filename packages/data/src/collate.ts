@@ -1,10 +1,13 @@
 import { IGNORE_INDEX, KdError, type TokenBatch } from "@kd/contract";
 import type { Sample } from "./encode.ts";
 
-/** Pads on the right to the longest sample. Ids and labels outside `vocabSize` throw `KD_DATA`. */
+/**
+ * Pads to the longest sample, on the right, or on the left for prompts that are continued together (`side`, default "right").
+ * Ids and labels outside `vocabSize` throw `KD_DATA`.
+ */
 export function collate(
   samples: readonly Sample[],
-  { padId, vocabSize }: { padId: number; vocabSize: number },
+  { padId, vocabSize, side = "right" }: { padId: number; vocabSize: number; side?: "left" | "right" },
 ): TokenBatch {
   const length = Math.max(0, ...samples.map((s) => s.inputIds.length));
   const inputIds = new Int32Array(samples.length * length).fill(padId);
@@ -20,10 +23,17 @@ export function collate(
         "KD_DATA",
         `collate sample ${b}: expected as many labels as ids, all in 0…${vocabSize - 1}, got ${bad ?? `${sample.labels.length} labels`}; check tokenizer and vocabSize`,
       );
-    inputIds.set(sample.inputIds, b * length);
-    labels.set(sample.labels, b * length);
-    attentionMask.fill(1, b * length, b * length + sample.inputIds.length);
-    return sample.imageSpans.map((span) => ({ sample: b, ...span, image: image++ }));
+    const shift = side === "left" ? length - sample.inputIds.length : 0;
+    const first = b * length + shift;
+    inputIds.set(sample.inputIds, first);
+    labels.set(sample.labels, first);
+    attentionMask.fill(1, first, first + sample.inputIds.length);
+    return sample.imageSpans.map((span) => ({
+      sample: b,
+      length: span.length,
+      start: span.start + shift,
+      image: image++,
+    }));
   });
   return { inputIds, labels, attentionMask, shape: [samples.length, length], imageSpans };
 }

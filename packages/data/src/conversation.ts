@@ -3,8 +3,8 @@ import { z } from "zod";
 
 const turnSchema = z.object({ from: z.enum(["human", "gpt"]), value: z.string() });
 const recordSchema = z.object({
-  id: z.union([z.string(), z.number()]).optional(),
-  image: z.union([z.string(), z.array(z.string())]).optional(),
+  id: z.union([z.string(), z.number()]).nullish(),
+  image: z.union([z.string(), z.array(z.string())]).nullish(),
   conversations: z.array(turnSchema).min(1),
 });
 
@@ -25,7 +25,9 @@ export function parseConversation(record: unknown, where: string): Conversation 
       "KD_DATA",
       `${where}: not a LLaVA record; ${z.prettifyError(parsed.error)}; correct or remove it`,
     );
-  const { id = "", image = [], conversations } = parsed.data;
+  const { conversations } = parsed.data;
+  const id = parsed.data.id ?? "";
+  const image = parsed.data.image ?? [];
   const turns = conversations[0]?.from === "gpt" ? conversations.slice(1) : conversations;
   const named = `${where} (id ${id === "" ? "none" : id})`;
   if (turns.length === 0 || turns.length % 2 || turns.some((turn, i) => turn.from !== (i % 2 ? "gpt" : "human")))

@@ -1,10 +1,14 @@
-import type { RgbImage } from "./image.ts";
+import { checkPixels, type RgbImage } from "./image.ts";
+import { lookUp } from "./normalize.ts";
 import { resize } from "./resize.ts";
 
-/** Centres the image on a square of one grey level; 127 is SigLIP's mean, `int(255 · 0.5)`. */
-export function padSquare(image: RgbImage, { level = 127 }: { level?: number } = {}): RgbImage {
+/** Centres the image on a square of one colour; 127 is SigLIP's mean, `int(255 · 0.5)`. `level` may be a value a channel. Throws `KD_DATA`. */
+export function padSquare(image: RgbImage, { level = 127 }: { level?: number | readonly number[] } = {}): RgbImage {
   const side = Math.max(image.width, image.height);
-  const data = new Uint8Array(side * side * 3).fill(level);
+  checkPixels("padSquare", side, side);
+  const data = new Uint8Array(side * side * 3);
+  if (typeof level === "number") data.fill(level);
+  else for (let i = 0; i < data.length; i++) data[i] = level[i % 3] as number;
   const left = Math.floor((side - image.width) / 2);
   const top = Math.floor((side - image.height) / 2);
   for (let y = 0; y < image.height; y++)
@@ -12,8 +16,10 @@ export function padSquare(image: RgbImage, { level = 127 }: { level?: number } =
   return { data, width: side, height: side };
 }
 
+const channel = Float32Array.from({ length: 256 }, (_, level) => (level / 255 - 0.5) / 0.5);
+
 /** `[size, size, 3]` in −1…1, channels last; `pad` (default false, as TinyLLaVA) keeps the aspect ratio, as LLaVA does. */
 export function siglipPixels(image: RgbImage, { size, pad = false }: { size: number; pad?: boolean }): Float32Array {
   const { data } = resize(pad ? padSquare(image) : image, { width: size, height: size });
-  return Float32Array.from(data, (level) => (level / 255 - 0.5) / 0.5);
+  return lookUp(data, [channel, channel, channel]);
 }

@@ -6,12 +6,14 @@ export interface Template {
   readonly system: string;
   /** Written before a question. */
   readonly user: string;
-  /** Written after a question. It should end where the next character, `beforeAnswer`, starts a new token. */
+  /** Written after a question; a prompt to generate from ends here. */
   readonly assistant: string;
   /** Supervised text between prompt and answer. */
   readonly beforeAnswer: string;
   /** Supervised text after an answer, usually the EOS token. */
   readonly afterAnswer: string;
+  /** Written after every answer, not supervised. @defaultValue "" */
+  readonly separator?: string;
   /** Keep only the image tags of a question. Default false. */
   readonly dropQuestion?: boolean;
 }
@@ -28,10 +30,11 @@ function chat(name: string, afterAnswer: string): Template {
   };
 }
 
-/** The templates of the LLaVA family, by name. */
-export const templates: Readonly<
-  Record<"pretrain" | "phi" | "qwen2_base" | "qwen2_instruct" | "llama" | "gemma", Template>
-> = {
+/** Names of {@link templates}. */
+export type TemplateName = "pretrain" | "phi" | "qwen2_base" | "qwen2_instruct" | "llama" | "gemma" | "chatml";
+
+/** The templates of the LLaVA family, by name, and ChatML as Qwen's own chat template writes it. */
+export const templates: Readonly<Record<TemplateName, Template>> = {
   pretrain: {
     name: "pretrain",
     system: "",
@@ -46,4 +49,13 @@ export const templates: Readonly<
   qwen2_instruct: chat("qwen2_instruct", "<|im_end|>"),
   llama: chat("llama", "</s>"),
   gemma: chat("gemma", "<eos>"),
+  chatml: {
+    name: "chatml",
+    system: "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n",
+    user: "<|im_start|>user\n",
+    assistant: "<|im_end|>\n<|im_start|>assistant\n",
+    beforeAnswer: "",
+    afterAnswer: "<|im_end|>",
+    separator: "\n",
+  },
 };

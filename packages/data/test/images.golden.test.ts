@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, it } from "vitest";
-import { resize, siglipPixels } from "../src/index.ts";
+import { describe, expect, it } from "vitest";
+import { imageProcessor, resize, siglipPixels } from "../src/index.ts";
 
 const folder = join(process.env.KD_GOLDENS ?? join(import.meta.dirname, "../../../goldens/data"), "images");
 const bytes = readFileSync(join(folder, "expected.safetensors"));
@@ -24,16 +24,38 @@ it.each(Object.keys(header).filter((n) => /^resize\.(bicubic|bilinear)_\d+x\d+$/
   expect(resize(image("resize.source"), { width, height, filter }).data).toEqual(stored(name));
 });
 
-it.each<string>(files.map((f: { file: string }) => f.file))("%s as SigLIP", (file: string) => {
-  const source = image(`${file}.rgb`);
-  expect(resize(source, { width: size, height: size }).data).toEqual(stored(`${file}.siglip_resized_u8`));
-  for (const pad of [false, true]) {
-    const want = new Float32Array(stored(`${file}.siglip${pad ? "_pad" : ""}`).buffer);
-    const got = siglipPixels(source, { size, pad });
-    let worst = 0;
-    for (let i = 0; i < size * size; i++)
-      for (let c = 0; c < 3; c++)
-        worst = Math.max(worst, Math.abs((got[i * 3 + c] ?? 9) - (want[c * size * size + i] ?? 0)));
-    expect(worst).toBeLessThan(1e-6);
-  }
+const square = { height: size, width: size };
+const processors = {
+  siglip: { image_processor_type: "SiglipImageProcessor", size: square },
+  clip: { image_processor_type: "CLIPImageProcessor", size: { shortest_edge: size }, crop_size: square },
+};
+
+/** Farthest from the stored `[3, size, size]`. */
+function worst(got: Float32Array, name: string): number {
+  const want = new Float32Array(stored(name).buffer);
+  expect(got).toHaveLength(want.length);
+  let most = 0;
+  for (let i = 0; i < size * size; i++)
+    for (let c = 0; c < 3; c++)
+      most = Math.max(most, Math.abs((got[i * 3 + c] ?? 9) - (want[c * size * size + i] ?? 0)));
+  return most;
+}
+
+describe.each<string>(files.map((f: { file: string }) => f.file))("%s", (file: string) => {
+  it("resized to the bit, and as SigLIP", () => {
+    const source = image(`${file}.rgb`);
+    expect(resize(source, { width: size, height: size }).data).toEqual(stored(`${file}.siglip_resized_u8`));
+    for (const pad of [false, true])
+      expect(worst(siglipPixels(source, { size, pad }), `${file}.siglip${pad ? "_pad" : ""}`)).toBeLessThan(1e-6);
+  });
+
+  it.each(["siglip", "clip"] as const)("as the %s processor, square and padded", (kind) => {
+    for (const aspectRatio of ["square", "pad"] as const) {
+      const processor = imageProcessor(processors[kind], { aspectRatio });
+      const name = `${kind}${aspectRatio === "pad" ? "_pad" : ""}`;
+      expect(worst(processor.pixels(image(`${file}.rgb`)), `${file}.${name}`)).toBe(0);
+      if (`${file}.${name}_exif` in header)
+        expect(worst(processor.pixels(image(`${file}.rgb_exif`)), `${file}.${name}_exif`)).toBe(0);
+    }
+  });
 });

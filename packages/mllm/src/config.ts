@@ -1,35 +1,37 @@
 import { KdError } from "@kd/contract";
-import { type Qwen2Config, qwen2ConfigSchema } from "@kd/slm";
-import { type SiglipVisionConfig, siglipVisionConfigSchema } from "@kd/vision-encoder";
+import { type SlmConfig, slmConfigSchema } from "@kd/slm";
+import { type VisionConfig, visionConfigSchema } from "@kd/vision-encoder";
 import { z } from "zod";
 
 /** A vision-language model of the LLaVA family, under the names of Hugging Face's `config.json`. */
 export interface LlavaConfig {
-  readonly vision_config: SiglipVisionConfig;
-  readonly text_config: Qwen2Config;
+  readonly vision_config: VisionConfig;
+  readonly text_config: SlmConfig;
   /** Id of the image token; it stands N times in a sample, once a visual token. */
   readonly image_token_index: number;
-  /** Index into the tower's `hidden_states`. */
-  readonly vision_feature_layer: number;
-  /** `full` keeps every patch; `default` drops the first, as the authors' `patch` does. */
+  /** Index into the tower's `hidden_states`; of several, features are set side by side. */
+  readonly vision_feature_layer: number | readonly number[];
+  /** `full` keeps every row; `default` drops the first, as the authors' `patch` does: CLIP's class token, in SigLIP a real patch. */
   readonly vision_feature_select_strategy: "default" | "full";
   /** Hugging Face's default is true. */
   readonly multimodal_projector_bias: boolean;
 }
 
-const llavaConfigSchema = z.object({
-  vision_config: z.intersection(
-    siglipVisionConfigSchema,
-    z.object({ model_type: z.literal("siglip_vision_model").optional() }),
-  ),
-  text_config: z.intersection(qwen2ConfigSchema, z.object({ model_type: z.literal("qwen2").optional() })),
-  image_token_index: z.int().nonnegative(),
-  vision_feature_layer: z.int().default(-2),
-  vision_feature_select_strategy: z.enum(["default", "full"]).default("default"),
-  projector_hidden_act: z.literal("gelu").default("gelu"),
-  multimodal_projector_bias: z.boolean().default(true),
-  tie_word_embeddings: z.boolean().optional(),
-});
+const llavaConfigSchema = z
+  .object({
+    vision_config: visionConfigSchema,
+    text_config: slmConfigSchema,
+    image_token_index: z.int().nonnegative().default(32000), // Hugging Face's, LLaVA-1.5's own
+    vision_feature_layer: z.union([z.int(), z.array(z.int()).min(1)]).default(-2),
+    vision_feature_select_strategy: z.enum(["default", "full"]).default("default"),
+    projector_hidden_act: z.literal("gelu").default("gelu"),
+    multimodal_projector_bias: z.boolean().default(true),
+    tie_word_embeddings: z.boolean().optional(),
+  })
+  .refine((c) => c.image_token_index < c.text_config.vocab_size, {
+    error: "image_token_index must be a row of the embedding, below text_config.vocab_size",
+    path: ["image_token_index"],
+  });
 
 /**
  * Reads a LLaVA `config.json`.

@@ -15,6 +15,7 @@ import type { LlavaConfig } from "./config.ts";
 import { imageFeatures } from "./image-features.ts";
 import { VISION } from "./names.ts";
 import { project } from "./project.ts";
+import { explainVisualTokens, visualTokens } from "./visual-tokens.ts";
 
 /** Options of {@link embedInputs}. */
 export interface EmbedInputs {
@@ -43,23 +44,26 @@ export function embedInputs({
   gradientCheckpointing = false,
 }: EmbedInputs): Tensor3D {
   const { inputIds, shape, imageSpans, images } = batch;
-  const options = trainable === undefined ? {} : { trainable };
+  const training = trainable === undefined ? {} : { trainable };
   return tidy(() => {
-    const embeddings = embedTokens({ config: config.text_config, params, inputIds, shape, ...options });
+    const embeddings = embedTokens({ config: config.text_config, params, inputIds, shape, ...training });
     if (imageSpans.length === 0) return embeddings;
     if (images === undefined)
       throw new KdError(
         "KD_DATA",
         `embedInputs: ${imageSpans.length} image spans but no images; set the batch's images`,
       );
-    const features = imageFeatures({ config, params, tower, images, gradientCheckpointing, ...options });
-    const [count, length] = features.shape;
+    const options = { config, params, tower, images, gradientCheckpointing, ...training };
+    // given features are another tower's before they are too many; a tower does not run for spans that do not fit
+    const given = images.kind === "features" ? imageFeatures(options) : undefined;
+    const [count, length] = [images.shape[0], given?.shape[1] ?? visualTokens(config)];
     for (const span of imageSpans)
       if (span.length !== length || span.image < 0 || span.image >= count || span.start + span.length > shape[1])
         throw new KdError(
           "KD_DATA",
-          `embedInputs: sample ${span.sample} has ${span.length} image tokens for image ${span.image}, the tower gives ${count} images of ${length} tokens (vision_feature_select_strategy "full" or "default" differ by one); expand <image> to ${length} tokens`,
+          `embedInputs: sample ${span.sample} has ${span.length} image tokens for image ${span.image}, the tower gives ${count} images of ${length} tokens${given ? "" : `: ${explainVisualTokens(config)}`}; expand <image> to ${length} tokens, and let teacher and student select alike`,
         );
+    const features = given ?? imageFeatures(options);
     const width = config.text_config.hidden_size;
     const towerTrained = trainable !== undefined && [...trainable].some((name) => name.startsWith(VISION));
     const projected = reshape(project(towerTrained ? features : constant(features), params, trainable), [

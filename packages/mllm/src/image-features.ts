@@ -1,7 +1,8 @@
 import { type ImageBatch, KdError } from "@kd/contract";
 import { type Params, type Tensor3D, type Tensor4D, tensor3d, tensor4d, tidy } from "@kd/tensor-core";
-import { selectFeatures, siglipForward } from "@kd/vision-encoder";
+import { selectFeatures, visionForward } from "@kd/vision-encoder";
 import type { LlavaConfig } from "./config.ts";
+import { featureWidth } from "./visual-tokens.ts";
 
 export interface ImageFeatures {
   readonly config: LlavaConfig;
@@ -16,7 +17,7 @@ export interface ImageFeatures {
 /**
  * Features `[I, N, D]` of a batch's images: given ones, or the tower's own, at the configured layer.
  *
- * @throws KdError `KD_CONFIG` when the features are another tower's.
+ * @throws KdError `KD_CONFIG` when the features are another tower's or of another size.
  */
 export function imageFeatures({
   config,
@@ -32,10 +33,16 @@ export function imageFeatures({
         "KD_CONFIG",
         `imageFeatures: the features come from tower ${images.tower.slice(0, 12)}…, this model has ${tower.slice(0, 12)}…; compute them with this model`,
       );
+    const width = images.shape[2];
+    if (width !== featureWidth(config))
+      throw new KdError(
+        "KD_CONFIG",
+        `imageFeatures: expected rows of ${featureWidth(config)} numbers (tower's width, once a vision_feature_layer), got ${width}; compute the features with this model`,
+      );
     return tensor3d(images.data, [...images.shape]);
   }
   return tidy(() => {
-    const features = siglipForward({
+    const features = visionForward({
       config: config.vision_config,
       params,
       pixels: tensor4d(images.data, [...images.shape]) as Tensor4D,

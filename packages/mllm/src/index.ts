@@ -1,8 +1,17 @@
+export { mergeAdapter, withAdapter } from "./adapter.ts";
 export { type LlavaConfig, parseLlavaConfig } from "./config.ts";
 export { type EmbedInputs, embedInputs } from "./embed-inputs.ts";
 export { computeFeatures, createFeatureCache, type FeatureCache } from "./feature-cache.ts";
-export { type GenerateOptions, generate } from "./generate.ts";
+export { type GenerateOptions, generate, generateStream } from "./generate.ts";
 export { initLlava, trainableParams } from "./init.ts";
 export { type CreateLlava, createLlava, type Llava } from "./llava.ts";
+export { type ModelCard, type ModelCardResult, modelCard } from "./model-card.ts";
 export { llavaShapes } from "./names.ts";
 export { towerHash } from "./tower-hash.ts";
+export {
+  checkSameVisualTokens,
+  checkVocabulary,
+  explainVisualTokens,
+  featureWidth,
+  visualTokens,
+} from "./visual-tokens.ts";

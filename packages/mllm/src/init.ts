@@ -1,7 +1,7 @@
 import { KdError } from "@kd/contract";
-import { initQwen2 } from "@kd/slm";
+import { initSlm } from "@kd/slm";
 import { halfOf, type Params, type Rng, type Tensor, tensor, Variable, variable, widen } from "@kd/tensor-core";
-import { initSiglip } from "@kd/vision-encoder";
+import { initVision } from "@kd/vision-encoder";
 import type { LlavaConfig } from "./config.ts";
 import { llavaShapes, PROJECTOR, VISION } from "./names.ts";
 
@@ -16,7 +16,7 @@ export function initLlava(
   rng: Rng,
   { from = new Map() }: { readonly from?: Params } = {},
 ): Params {
-  const fresh = new Map([...initSiglip(config.vision_config, rng), ...initQwen2(config.text_config, rng)]);
+  const fresh = new Map([...initVision(config.vision_config, rng), ...initSlm(config.text_config, rng)]);
   const params: Params = new Map();
   for (const [name, shape] of llavaShapes(config)) {
     const given = from.get(name);

@@ -1,5 +1,5 @@
 import type { TokenBatch } from "@kd/contract";
-import { headName, qwen2Outputs } from "@kd/slm";
+import { headName, slmOutputs, trainedNames } from "@kd/slm";
 import {
   type ForwardOptions,
   type ForwardOutput,
@@ -32,20 +32,24 @@ export interface CreateLlava {
 
 /** A model from its configuration and parameters. */
 export async function createLlava({ config, params, processor = "" }: CreateLlava): Promise<Llava> {
-  const tower = await towerHash(config, params, processor);
+  return llavaOf({ config, params, tower: await towerHash(config, params, processor) });
+}
+
+/** The same where the tower's hash is known. */
+export function llavaOf({ config, params, tower }: Pick<Llava, "config" | "params" | "tower">): Llava {
   const names = [...params.keys()];
   const groups = {
     vision: names.filter((name) => name.startsWith(VISION)),
     projector: names.filter((name) => name.startsWith(PROJECTOR)),
-    slm: names.filter((name) => name.startsWith("language_model.")),
+    slm: trainedNames(names.filter((name) => name.startsWith("language_model."))),
   };
-  const forward = (batch: TokenBatch, { training: _, rng: __, ...options }: ForwardOptions = {}): ForwardOutput =>
+  const forward = (batch: TokenBatch, options: ForwardOptions = {}): ForwardOutput =>
     tidy(() => {
       const embeddings = embedInputs({ config, params, tower, batch, ...options });
       const mask = padsRight(batch)
         ? {}
         : { keyMask: tensor2d(Float32Array.from(batch.attentionMask), [...batch.shape]) };
-      return qwen2Outputs({ config: config.text_config, params, embeddings, ...mask, ...options }) as never;
+      return slmOutputs({ config: config.text_config, params, embeddings, ...mask, ...options }) as never;
     }) as unknown as ForwardOutput;
   return { config, params, groups, tower, head: params.get(headName(config.text_config)) as Tensor2D, forward };
 }

@@ -1,14 +1,15 @@
-import { qwen2Shapes } from "@kd/slm";
-import { siglipShapes } from "@kd/vision-encoder";
+import { slmShapes } from "@kd/slm";
+import { visionShapes } from "@kd/vision-encoder";
 import type { LlavaConfig } from "./config.ts";
+import { featureWidth } from "./visual-tokens.ts";
 
 export const PROJECTOR = "multi_modal_projector.";
 export const VISION = "vision_tower.";
 
 /** Every parameter that the model reads, with its shape, under Hugging Face's older names (`language_model.model.…`). */
 export function llavaShapes(config: LlavaConfig): Map<string, readonly number[]> {
-  const [from, to] = [config.vision_config.hidden_size, config.text_config.hidden_size];
-  const shapes = new Map([...siglipShapes(config.vision_config), ...qwen2Shapes(config.text_config)]);
+  const [from, to] = [featureWidth(config), config.text_config.hidden_size];
+  const shapes = new Map([...visionShapes(config.vision_config), ...slmShapes(config.text_config)]);
   for (const [layer, inputs] of [
     ["linear_1", from],
     ["linear_2", to],
@@ -19,9 +20,17 @@ export function llavaShapes(config: LlavaConfig): Map<string, readonly number[]>
   return shapes;
 }
 
-/** A name as transformers ≥ 4.52 calls it (`model.language_model.…`), as older versions do and as checkpoints are still written. */
+const TINY_LLAVA: Readonly<Record<string, string>> = { 0: "linear_1", 2: "linear_2" };
+
+/**
+ * The name in memory of a stored parameter: transformers' before 4.52, which checkpoints are still written with. Knows transformers' newer
+ * names (`model.language_model.…`) and TinyLLaVA's (`vision_tower._vision_tower.…`, `connector._connector.0.…`).
+ */
 export function olderName(name: string): string {
   if (name === "lm_head.weight") return "language_model.lm_head.weight";
   if (name.startsWith("model.language_model.")) return name.replace("model.language_model.", "language_model.model.");
-  return name.replace(/^model\.(vision_tower|multi_modal_projector)\./, "$1.");
+  return name
+    .replace(/^model\.(vision_tower|multi_modal_projector)\./, "$1.")
+    .replace(/^vision_tower\._vision_tower\./, VISION)
+    .replace(/^connector\._connector\.([02])\./, (_, layer: string) => `${PROJECTOR}${TINY_LLAVA[layer]}.`);
 }

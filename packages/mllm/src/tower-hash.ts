@@ -1,20 +1,26 @@
 import type { Params } from "@kd/tensor-core";
 import type { LlavaConfig } from "./config.ts";
+import { digestOf } from "./digest.ts";
 import { VISION } from "./names.ts";
 
-/** SHA-256 (hex) of what decides a picture's features: the tower's weights and sizes, the layer and selection, and `processor`. */
-export async function towerHash(config: LlavaConfig, params: Params, processor = ""): Promise<string> {
-  const { vision_config, vision_feature_layer, vision_feature_select_strategy } = config;
-  const parts = [JSON.stringify([vision_config, vision_feature_layer, vision_feature_select_strategy, processor])];
-  for (const name of [...params.keys()].filter((n) => n.startsWith(VISION)).sort()) {
-    const data = await params.get(name)?.data();
-    if (data !== undefined)
-      parts.push(`${name} ${await digest(new Uint8Array(Float32Array.from(data as Float32Array).buffer))}`);
-  }
-  return digest(new TextEncoder().encode(parts.join("\n")));
+/**
+ * Digest (hex) of what decides a picture's features: the tower's weights and sizes, the layer and selection, and `processor`. It tells
+ * towers apart; it is no defence against somebody who forges one.
+ */
+export function towerHash(config: LlavaConfig, params: Params, processor = ""): Promise<string> {
+  return hashTower(config, params, { processor, digests: new Map() });
 }
 
-async function digest(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  return [...hash].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+/** The same where digests of some weights are known, by their names. */
+export async function hashTower(
+  config: LlavaConfig,
+  params: Params,
+  { processor, digests }: { readonly processor: string; readonly digests: ReadonlyMap<string, string> },
+): Promise<string> {
+  const { vision_config, vision_feature_layer, vision_feature_select_strategy } = config;
+  const parts = [JSON.stringify([vision_config, vision_feature_layer, vision_feature_select_strategy, processor])];
+  for (const [name, value] of [...params].filter(([n]) => n.startsWith(VISION)).sort(([a], [b]) => (a < b ? -1 : 1)))
+    parts.push(`${name} ${digests.get(name) ?? digestOf((await value.data()) as Float32Array)}`);
+  const bytes = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(parts.join("\n")));
+  return [...new Uint8Array(bytes)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }

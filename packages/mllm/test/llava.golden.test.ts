@@ -91,8 +91,11 @@ describe.each(engines)("LLaVA on %s", (engine) => {
     ["llava_default", "llava_default"],
     ["llava_full", "llava_full"],
     ["llava_new_names", "llava_default"],
+    ["llava_clip_llama", "llava_clip_llama"],
+    ["tinyllava_full", "llava_default"],
+    ["tinyllava_component", "llava_default"],
   ])("%s: logits, loss, gradients and greedy ids", async (folder, golden) => {
-    const model = await loadLlava(join(root, folder));
+    const model = await loadLlava(join(root, folder), folder.startsWith("tiny") ? { imageTokenId: 93 } : {});
     const expected = read(`expected/${golden}.safetensors`);
     const stored = (key: string): StoredTensor => expected.get(key) ?? expect.fail(`no ${key}`);
     const batch = await goldenBatch(expected);

@@ -13,6 +13,7 @@ export const tinyConfig = parseLlavaConfig({
     patch_size: 4,
   },
   text_config: {
+    model_type: "qwen2",
     vocab_size: 20,
     hidden_size: 8,
     intermediate_size: 16,

@@ -1,24 +1,28 @@
 import { fail } from "./fail.ts";
-import { convertInto, fromBf16, fromF16, toBf16, toF16 } from "./half.ts";
+import { roundToBf16, roundToF16, widenBf16, widenF16 } from "./half.ts";
 import type { StoredTensor } from "./parse.ts";
 
 /**
- * The values of a float tensor; F16 and BF16 are widened, F64 is rounded. F32 that is aligned shares memory with the file's bytes.
+ * The values of a float tensor; F16, BF16, I8 and U8 are widened, F64 is rounded. F32 that is aligned shares memory with the file's bytes.
  *
- * @throws KdError `KD_SAFETENSORS` for whole-number types.
+ * @throws KdError `KD_SAFETENSORS` for whole numbers of more than 8 bits.
  */
 export function toFloat32({ dtype, data }: StoredTensor): Float32Array {
   switch (dtype) {
     case "F32":
       return view(data, Float32Array);
     case "F64":
-      return Float32Array.from(view(data, Float64Array));
+      return new Float32Array(view(data, Float64Array));
     case "F16":
-      return widened(data, fromF16);
+      return widenF16(view(data, Uint16Array), new Float32Array(data.length / 2));
     case "BF16":
-      return widened(data, fromBf16);
+      return widenBf16(view(data, Uint16Array), new Float32Array(data.length / 2));
+    case "I8":
+      return new Float32Array(view(data, Int8Array));
+    case "U8":
+      return new Float32Array(data);
     default:
-      return fail("toFloat32", `expected F32, F16, BF16 or F64, got ${dtype}; read it with toInt32`);
+      return fail("toFloat32", `expected F32, F16, BF16, F64, I8 or U8, got ${dtype}; read it with toInt32`);
   }
 }
 
@@ -31,7 +35,7 @@ export function toFloat32({ dtype, data }: StoredTensor): Float32Array {
 export function toHalf(tensor: StoredTensor, format: "BF16" | "F16"): Uint16Array {
   if (tensor.dtype === format) return view(tensor.data, Uint16Array);
   const values = toFloat32(tensor);
-  return convertInto(values, new Uint16Array(values.length), format === "BF16" ? toBf16 : toF16);
+  return (format === "BF16" ? roundToBf16 : roundToF16)(values, new Uint16Array(values.length));
 }
 
 /**
@@ -61,11 +65,6 @@ export function toInt32({ dtype, data }: StoredTensor): Int32Array {
     default:
       return fail("toInt32", `expected a whole-number type, got ${dtype}; read it with toFloat32`);
   }
-}
-
-function widened(data: Uint8Array, convert: (half: number) => number): Float32Array {
-  const halves = view(data, Uint16Array);
-  return convertInto(halves, new Float32Array(halves.length), convert);
 }
 
 function narrow(value: bigint | number): number {

@@ -9,12 +9,12 @@ import {
   tensorOf,
   tidy,
 } from "@kd/tensor-core";
-import type { Qwen2Config } from "./config.ts";
+import type { SlmConfig } from "./config.ts";
 import { LLAVA_PREFIX } from "./names.ts";
 
 /** Options of {@link embedTokens}. */
 export interface EmbedTokens {
-  readonly config: Qwen2Config;
+  readonly config: SlmConfig;
   readonly params: Params;
   /** `[B·T]`, each below `vocab_size`. */
   readonly inputIds: Int32Array;

@@ -5,8 +5,8 @@ import {
   type ForwardOutput,
   operand,
   type Params,
+  type Rng,
   rmsNorm,
-  ropeTables,
   runLayer,
   type Tensor,
   type Tensor1D,
@@ -16,18 +16,29 @@ import {
   tidy,
 } from "@kd/tensor-core";
 import type { KeyValueCache } from "./cache.ts";
-import type { Qwen2Config } from "./config.ts";
-import { type LayerContext, type LayerOperands, qwen2AttentionMaps, qwen2Layer } from "./layer.ts";
+import type { SlmConfig } from "./config.ts";
+import { decoderLayer, decoderMaps, type LayerContext, type LayerOperands } from "./layer.ts";
+import { dropoutOf } from "./lora/dropout.ts";
 import { LLAVA_PREFIX } from "./names.ts";
+import { ropeTablesOf } from "./rope-scaling.ts";
 
-/** Options of {@link qwen2Forward}. */
-export interface Qwen2Forward {
-  readonly config: Qwen2Config;
+/** A layer may go without these. */
+const OPTIONAL = /\.(bias|lora_A\.weight)$/;
+
+/** Options of {@link slmForward}. */
+export interface SlmForward {
+  readonly config: SlmConfig;
   readonly params: Params;
   /** Input embeddings `[B, T, D]`: of tokens, or with image features among them. */
   readonly embeddings: Tensor3D;
-  /** float32 `[B, S]`, 1 real, 0 masked. Right padding needs none: no real position looks to its right. */
+  /** float32 `[B, S]`, 1 real, 0 masked, S with what a cache holds. Right padding needs none: no real position looks to its right. */
   readonly keyMask?: Tensor2D;
+  /** Position of each embedding in its sequence, `[B·T]`. @defaultValue those that follow the cache's, in every sequence */
+  readonly positions?: Int32Array;
+  /** Whether adapters drop inputs (`lora_dropout`). @defaultValue false */
+  readonly training?: boolean;
+  /** What dropout draws from; it moves by one number a pass. */
+  readonly rng?: Rng;
   /** Names of the parameters that need a gradient; none by default. */
   readonly trainable?: ReadonlySet<string>;
   /** @defaultValue `"language_model."`, as in LLaVA checkpoints */
@@ -50,31 +61,30 @@ export interface Qwen2Forward {
 /**
  * Hidden states after the last norm, `[B, T, D]`, the caller's to dispose.
  *
- * @throws KdError `KD_SHAPE` for other embeddings, `KD_WEIGHTS` for a missing parameter.
+ * @throws KdError `KD_SHAPE` for other embeddings or positions, `KD_WEIGHTS` for a missing parameter, `KD_CONFIG` for adapters that the
+ * configuration knows nothing of, or for dropout without a source of randomness.
  */
-export const qwen2Forward = (options: Qwen2Forward): Tensor3D => qwen2Outputs(options).hidden;
+export const slmForward = (options: SlmForward): Tensor3D => slmOutputs(options).hidden;
 
 /**
  * The same with whatever else is asked for, all of it the caller's to dispose.
  *
- * @throws KdError as {@link qwen2Forward}; `KD_CONFIG` for a layer that there is not.
+ * @throws KdError as {@link slmForward}; `KD_CONFIG` for a layer that there is not.
  */
-export function qwen2Outputs(options: Qwen2Forward): ForwardOutput {
+export function slmOutputs(options: SlmForward): ForwardOutput {
   const { config, params, embeddings, keyMask, trainable, prefix = LLAVA_PREFIX, cache } = options;
   const { hiddenStates, attentions } = options;
   const layers = config.num_hidden_layers;
   const gradientCheckpointing = options.gradientCheckpointing === true && cache === undefined;
-  assertShapes("qwen2Forward", { embeddings: [embeddings, `B T ${config.hidden_size}`] });
+  assertShapes("slmForward", { embeddings: [embeddings, `B T ${config.hidden_size}`] });
+  assertPositions(options);
   assertLayers("hiddenStates", hiddenStates, layers + 1);
   assertLayers("attentions", attentions, layers);
   return tidy(() => {
     const length = embeddings.shape[1];
     const start = cache?.length ?? 0;
-    const { cos, sin } = ropeTables({
-      positions: Int32Array.from({ length }, (_, i) => start + i),
-      headDim: config.hidden_size / config.num_attention_heads,
-      theta: config.rope_theta,
-    });
+    const { cos, sin } = ropeTablesOf(config, options.positions ?? Int32Array.from({ length }, (_, i) => start + i));
+    const drop = dropoutOf(config.lora, options);
     const shared = {
       cos: constant(cos),
       sin: constant(sin),
@@ -90,13 +100,14 @@ export function qwen2Outputs(options: Qwen2Forward): ForwardOutput {
           part(given, {
             config,
             index,
-            find: (name) => (name.endsWith(".bias") && !params.has(weights.prefix + name) ? undefined : find(name)),
+            find: (name) => (OPTIONAL.test(name) && !params.has(weights.prefix + name) ? undefined : find(name)),
+            drop,
             ...(cache === undefined ? {} : { cache }),
           }),
         ) as T;
       if (hiddenStates?.includes(index)) entered.set(index, x.clone());
-      if (attentions?.includes(index)) maps.set(index, run(qwen2AttentionMaps));
-      const y = run(qwen2Layer);
+      if (attentions?.includes(index)) maps.set(index, run(decoderMaps));
+      const y = run(decoderLayer);
       if (x !== embeddings) x.dispose(); // a tape has references of its own
       x = y;
     }
@@ -111,8 +122,16 @@ export function qwen2Outputs(options: Qwen2Forward): ForwardOutput {
   });
 }
 
+function assertPositions({ positions, embeddings: { shape } }: SlmForward): void {
+  if (positions !== undefined && positions.length !== shape[0] * shape[1])
+    throw new KdError(
+      "KD_SHAPE",
+      `slmForward: positions must be [${shape[0]} · ${shape[1]}], got ${positions.length} of them`,
+    );
+}
+
 function assertLayers(name: string, asked: readonly number[] = [], count: number): void {
   const wrong = asked.find((i) => !(Number.isInteger(i) && i >= 0 && i < count));
   if (wrong !== undefined)
-    throw new KdError("KD_CONFIG", `qwen2Forward: ${name} must be layers in 0…${count - 1}, got ${wrong}`);
+    throw new KdError("KD_CONFIG", `slmForward: ${name} must be layers in 0…${count - 1}, got ${wrong}`);
 }

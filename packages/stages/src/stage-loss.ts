@@ -1,9 +1,10 @@
 import { IGNORE_INDEX, KdError, responseRows, type TokenBatch, visualRows } from "@kd/contract";
-import { forwardKl } from "@kd/losses-mdist";
+import { mdist } from "@kd/losses-mdist";
 import { rdist } from "@kd/losses-rdist";
 import {
   add,
   constant,
+  type Divergence,
   gatherRows,
   mul,
   type Operand,
@@ -43,6 +44,7 @@ export interface StageLossOptions {
   readonly teacher?: VisionLanguageModel;
   readonly weights?: DistillWeights;
   readonly temperature?: number;
+  readonly divergence?: Divergence;
   readonly gradientCheckpointing?: boolean;
   readonly trainable: ReadonlySet<string>;
 }
@@ -54,6 +56,7 @@ export function stageLoss(batch: TokenBatch, counts: Counts, options: StageLossO
     student,
     weights: { alpha, beta, gamma, rdist: form } = presets.paper,
     temperature = 1,
+    divergence = { kind: "forwardKl" },
     gradientCheckpointing = false,
     trainable,
   } = options;
@@ -80,7 +83,7 @@ export function stageLoss(batch: TokenBatch, counts: Counts, options: StageLossO
       ceWeight: 1 / Math.max(counts.response, 1),
       ...(targets.response === undefined || alpha === 0
         ? {}
-        : { teacher: targets.response, klWeight: alpha / Math.max(counts.response, 1), temperature }),
+        : { teacher: targets.response, klWeight: alpha / Math.max(counts.response, 1), temperature, divergence }),
     });
     loss = add(loss, answer.loss);
     parts.ce = answer.ce;
@@ -92,7 +95,15 @@ export function stageLoss(batch: TokenBatch, counts: Counts, options: StageLossO
     if (visual.length === 0) return { loss, parts };
     const seen = { hidden: rowsOf(hidden, visual), head };
     if (beta !== 0) {
-      const image = forwardKl({ student: seen, teacher: targets.visual, count: counts.visual, temperature });
+      const { visual: image } = mdist({
+        student: seen,
+        teacher: targets.visual,
+        responseRows: new Int32Array(0), // theirs is computed with the cross-entropy above
+        visualRows: Int32Array.from(visual.keys()),
+        counts: { response: 1, visual: counts.visual },
+        divergence,
+        temperature,
+      });
       loss = add(loss, mul(image, beta));
       parts["mdist.visual"] = image;
     }

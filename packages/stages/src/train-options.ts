@@ -1,4 +1,4 @@
-import type { AllReduce } from "@kd/contract";
+import type { AllReduce, StepReport } from "@kd/contract";
 import type { Params, Scalar } from "@kd/tensor-core";
 import type { OptimizerState } from "./optimizer-state.ts";
 
@@ -39,6 +39,8 @@ export interface TrainOptions<M> {
   readonly maxGradNorm?: number;
   /** Tokens of a micro-batch, for the speed. @defaultValue none are counted */
   readonly tokensOf?: (micro: M) => number;
+  /** Whether reports have `updateNorm`: two passes over the trained parameters. @defaultValue false */
+  readonly updateNorm?: boolean;
   /** State to go on from; updated in place and left to the caller to dispose. @defaultValue fresh, disposed at the end */
   readonly state?: OptimizerState;
   /**
@@ -50,18 +52,5 @@ export interface TrainOptions<M> {
   readonly where?: string;
 }
 
-/** What one step did. */
-export interface TrainReport {
-  /** Counts from 1. */
-  readonly step: number;
-  /** Sum over the step's micro-batches (of all ranks), before the update. */
-  readonly loss: number;
-  /** The terms, summed likewise. */
-  readonly parts: Readonly<Record<string, number>>;
-  /** Learning rate of this step. */
-  readonly lr: number;
-  /** Before clipping. */
-  readonly gradNorm: number;
-  /** Of the micro-batches' `tokensOf`. */
-  readonly tokensPerSecond: number;
-}
+/** What one step did; loss and parts are summed over its micro-batches (of all ranks). */
+export type TrainReport = StepReport;

@@ -29,6 +29,16 @@ it("reports every term without its weight, and adds them up with it", async () =
   expect(other.loss).toBeCloseTo(a + 0.25 * b + 3 * c + 2 * d, 4);
 });
 
+it("takes any divergence: the reverse KL is the forward one of teacher and student in each other's place", async () => {
+  const models = [tinyModel(1), tinyModel(2, 6)] as const;
+  const reverse = await first({ student: models[0], teacher: models[1], divergence: { kind: "reverseKl" } });
+  const swapped = await first({ student: models[1], teacher: models[0] });
+  for (const term of ["mdist.response", "mdist.visual"]) {
+    expect(reverse.parts[term], term).toBeCloseTo(swapped.parts[term] as number, 4);
+    expect(Math.abs((reverse.parts[term] as number) - ((await first()).parts[term] as number))).toBeGreaterThan(1e-3);
+  }
+});
+
 it("reports terms of weight 0 as 0", async () => {
   const { loss, parts } = await first({ weights: { ...presets.paper, alpha: 0, beta: 0, gamma: 0 } });
   expect(parts).toEqual({ ce: loss, "mdist.response": 0, "mdist.visual": 0, rdist: 0 });

@@ -1,5 +1,5 @@
 import { type AllReduce, KdError, type TokenBatch } from "@kd/contract";
-import type { VisionLanguageModel } from "@kd/tensor-core";
+import type { Divergence, VisionLanguageModel } from "@kd/tensor-core";
 import { numbersOverRanks } from "./over-ranks.ts";
 import { type Counts, countsOf, stageLoss } from "./stage-loss.ts";
 import type { DistillWeights, StageRecord } from "./stages.ts";
@@ -18,6 +18,8 @@ export interface TrainStageOptions
   readonly weights?: DistillWeights;
   /** Of both softmaxes; the KL is multiplied by its square. @defaultValue 1, as in the paper */
   readonly temperature?: number;
+  /** Of MDist, on response and visual rows. @defaultValue the forward KL, the paper's */
+  readonly divergence?: Divergence;
   /** Whether the student's layers are run again in backward instead of keeping their activations. @defaultValue false */
   readonly gradientCheckpointing?: boolean;
   /** Peak. @defaultValue the stage's, from the paper */

@@ -1,10 +1,11 @@
 import { KdError } from "@kd/contract";
-import { adamWStep, dispose, scalar, sumOfSquares, variable } from "@kd/tensor-core";
+import { adamWStep, clone, dispose, scalar, sumOfSquares, type Tensor, variable } from "@kd/tensor-core";
 import { initOptimizerState, trainableVariables } from "./optimizer-state.ts";
 import { numbersOverRanks, tensorsOverRanks } from "./over-ranks.ts";
 import { learningRateAt } from "./schedule.ts";
 import { stepGradients } from "./step-gradients.ts";
 import type { TrainOptions, TrainReport } from "./train-options.ts";
+import { updateNorm } from "./update-norm.ts";
 
 /**
  * Trains with AdamW (decoupled decay), a step a yield; leaving the loop early is safe.
@@ -52,6 +53,7 @@ export async function* train<M>(options: TrainOptions<M>): AsyncGenerator<TrainR
           );
         const lr = learningRateAt(state.step, { peak, totalSteps, warmupRatio });
         state.step++;
+        const before: Tensor[] = options.updateNorm === true ? variables.map((param) => clone(param)) : [];
         adamWStep({
           params: variables,
           grads,
@@ -65,8 +67,10 @@ export async function* train<M>(options: TrainOptions<M>): AsyncGenerator<TrainR
           step: state.step,
           gradientScale: Math.min(1, maxGradNorm / (gradNorm + 1e-6)),
         });
+        const moved = options.updateNorm === true ? { updateNorm: await updateNorm(before, variables) } : {};
+        dispose(before);
         const tokensPerSecond = (tokens * 1000) / (performance.now() - started);
-        yield { step: state.step, loss, parts, lr, gradNorm, tokensPerSecond };
+        yield { step: state.step, loss, parts, lr, gradNorm, ...moved, tokensPerSecond };
       } finally {
         dispose(grads);
       }

@@ -1,7 +1,7 @@
 import { KdError } from "@kd/contract";
 import {
-  add,
   assertShapes,
+  concat,
   customGrad,
   layerNorm,
   type Operand,
@@ -13,28 +13,29 @@ import {
   type Tensor4D,
   tensorOf,
   tidy,
-  widen,
   zerosLike,
 } from "@kd/tensor-core";
-import type { SiglipVisionConfig } from "./config.ts";
-import { type Find, siglipLayer } from "./layer.ts";
+import type { VisionConfig } from "./config.ts";
+import { embed } from "./embed.ts";
+import { type Find, visionLayer } from "./layer.ts";
 import { LLAVA_PREFIX } from "./names.ts";
-import { embedPatches } from "./patches.ts";
+import { TOWERS } from "./towers.ts";
 
-/** Options of {@link siglipForward}. */
-export interface SiglipForward {
-  readonly config: SiglipVisionConfig;
+/** Options of {@link visionForward}. */
+export interface VisionForward {
+  readonly config: VisionConfig;
   readonly params: Params;
   /** Normalised pixels `[I, H, W, C]`, H = W = `image_size`; no gradient reaches them. */
   readonly pixels: Tensor4D;
   /** Names of the parameters that need a gradient; none by default. */
   readonly trainable?: ReadonlySet<string>;
   /**
-   * Index into Hugging Face's `hidden_states`: 0 is the embeddings, i is after layer i, -1 the last, all before the last norm.
+   * Index into Hugging Face's `hidden_states`: 0 is what enters the first layer, i is after layer i, -1 the last, all before the last norm.
+   * Of several, the rows are set side by side, `[I, N, L·D]`, as LLaVA's `vision_feature_layer` has them.
    *
-   * @defaultValue `last_hidden_state`, which is after `post_layernorm`
+   * @defaultValue `last_hidden_state`, which is after `post_layernorm` in SigLIP and before it in CLIP
    */
-  readonly layer?: number;
+  readonly layer?: number | readonly number[];
   /** Keep what enters each trained layer instead of its activations, and run the layer again in backward. @defaultValue false */
   readonly gradientCheckpointing?: boolean;
   /** @defaultValue `"vision_tower.vision_model."`, as in LLaVA checkpoints */
@@ -42,11 +43,12 @@ export interface SiglipForward {
 }
 
 /**
- * Features of every patch, `[I, N, D]`, the caller's to dispose. Layers beyond the chosen one are not computed.
+ * Features of every patch (in CLIP of the class token, then of every patch), `[I, N, D]`, the caller's to dispose. Layers beyond the
+ * last chosen one are not computed.
  *
  * @throws KdError `KD_SHAPE` for other pixels, `KD_CONFIG` for a layer that isn't there, `KD_WEIGHTS` for a missing parameter.
  */
-export function siglipForward({
+export function visionForward({
   config,
   params,
   pixels,
@@ -54,25 +56,27 @@ export function siglipForward({
   layer,
   gradientCheckpointing,
   prefix = LLAVA_PREFIX,
-}: SiglipForward): Tensor3D {
+}: VisionForward): Tensor3D {
   const { image_size: side, num_channels: channels, layer_norm_eps: epsilon } = config;
-  assertShapes("siglipForward", { pixels: [pixels, `I ${side} ${side} ${channels}`] });
-  const layers = countLayers(config, layer);
-  const find = <T extends Tensor>(name: string): Operand<T> => operand<T>(params, prefix + name, trainable);
+  assertShapes("visionForward", { pixels: [pixels, `I ${side} ${side} ${channels}`] });
+  const chosen = indices(config, layer);
+  const find: Find = <T extends Tensor>(name: string): Operand<T> => operand<T>(params, prefix + name, trainable);
   const run = () => {
-    const patch = "embeddings.patch_embedding";
-    const embedded = embedPatches(pixels, find(`${patch}.weight`), find(`${patch}.bias`), config);
-    let x = add(embedded, widen(tensorOf(find("embeddings.position_embedding.weight"))));
-    for (let i = 0; i < layers; i++) {
+    let x = embed(pixels, find, config);
+    const states = new Map([[0, x]]);
+    for (let i = 0; i < Math.max(...chosen); i++) {
       const weights = { params, prefix: `${prefix}encoder.layers.${i}.`, trainable };
       const y = runLayer({ ...weights, operands: { x }, gradientCheckpointing }, (given, find) =>
-        siglipLayer(tensorOf(given.x), find as Find, config),
+        visionLayer(tensorOf(given.x), find as Find, config),
       );
-      x.dispose(); // a tape has references of its own
+      if (!chosen.includes(i)) x.dispose(); // a tape has references of its own
       x = y;
+      states.set(i + 1, x);
     }
-    if (layer === undefined) x = layerNorm(x, find("post_layernorm.weight"), find("post_layernorm.bias"), { epsilon });
-    return x as Tensor3D;
+    if (layer === undefined && TOWERS[config.model_type].normAfter)
+      return layerNorm(x, find("post_layernorm.weight"), find("post_layernorm.bias"), { epsilon }) as Tensor3D;
+    const picked = chosen.map((i) => states.get(i) as Tensor3D);
+    return picked.length === 1 ? (picked[0] as Tensor3D) : concat(picked, -1);
   };
   const trains = [...(trainable ?? [])].some((name) => name.startsWith(prefix));
   return tidy(() => (trains ? run() : offTape(run, pixels)));
@@ -83,14 +87,18 @@ function offTape(run: () => Tensor3D, pixels: Tensor4D): Tensor3D {
   return customGrad((input) => ({ value: run(), gradFunc: () => zerosLike(input as Tensor) }))(pixels) as Tensor3D;
 }
 
-/** Layers to run for a `hidden_states` index. */
-function countLayers({ num_hidden_layers: depth }: SiglipVisionConfig, layer: number | undefined): number {
-  if (layer === undefined) return depth;
-  const index = layer < 0 ? depth + 1 + layer : layer;
-  if (!Number.isInteger(index) || index < 0 || index > depth)
-    throw new KdError(
-      "KD_CONFIG",
-      `siglipForward: layer must be a whole number from ${-depth - 1} to ${depth}, got ${layer}; correct vision_feature_layer`,
-    );
-  return index;
+/** The wanted states by the number of layers before them. */
+function indices({ num_hidden_layers: depth }: VisionConfig, layer: VisionForward["layer"]): readonly number[] {
+  if (layer === undefined) return [depth];
+  const wanted = typeof layer === "number" ? [layer] : layer;
+  if (wanted.length === 0) throw new KdError("KD_CONFIG", "visionForward: expected a layer, got none");
+  return wanted.map((i) => {
+    const index = i < 0 ? depth + 1 + i : i;
+    if (!Number.isInteger(index) || index < 0 || index > depth)
+      throw new KdError(
+        "KD_CONFIG",
+        `visionForward: layer must be a whole number from ${-depth - 1} to ${depth}, got ${i}; correct vision_feature_layer`,
+      );
+    return index;
+  });
 }

@@ -1,5 +1,6 @@
-export { parseSiglipConfig, patchesOf, type SiglipVisionConfig, siglipVisionConfigSchema } from "./config.ts";
-export { type SiglipForward, siglipForward } from "./forward.ts";
-export { initSiglip } from "./init.ts";
-export { siglipShapes } from "./names.ts";
+export { featureRows, parseVisionConfig, patchesOf, type VisionConfig, visionConfigSchema } from "./config.ts";
+export { type VisionForward, visionForward } from "./forward.ts";
+export { initVision } from "./init.ts";
+export { visionShapes } from "./names.ts";
 export { selectFeatures } from "./select.ts";
+export type { TowerType } from "./towers.ts";

@@ -11,7 +11,7 @@ import {
   transpose,
   widen,
 } from "@kd/tensor-core";
-import type { SiglipVisionConfig } from "./config.ts";
+import type { VisionConfig } from "./config.ts";
 
 /** Cuts `[I, H, W, C]` into rows `[I, N, C·p·p]`, each in the order of a convolution's weight `[D, C, p, p]`. */
 function cutPatches(pixels: Tensor4D, patch: number): Tensor {
@@ -29,8 +29,8 @@ function cutPatches(pixels: Tensor4D, patch: number): Tensor {
 export function embedPatches(
   pixels: Tensor4D,
   weight: Operand<Tensor4D>,
-  bias: Operand<Tensor1D>,
-  { patch_size, hidden_size }: SiglipVisionConfig,
+  bias: Operand<Tensor1D> | undefined,
+  { patch_size, hidden_size }: VisionConfig,
 ): Tensor {
   const flat = (w: Tensor4D) => reshape(w, [hidden_size, -1]) as Tensor2D;
   const matrix: Operand<Tensor2D> = "constant" in weight ? { constant: flat(widen(weight.constant)) } : flat(weight);

@@ -1,5 +1,5 @@
 import { mul, type Params, sub, type Tensor, type Tensor4D, tensor, tensor4d, tidy, Variable } from "@kd/tensor-core";
-import { type SiglipVisionConfig, siglipForward } from "@kd/vision-encoder";
+import { type VisionConfig, visionForward } from "@kd/vision-encoder";
 import { plainPixels } from "../data/augment.ts";
 import type { Picture } from "../data/pictures.ts";
 import { PIXELS } from "../data/rasterise.ts";
@@ -14,7 +14,7 @@ const CHUNK = 64;
  */
 export async function centreFeatures(
   params: Params,
-  config: SiglipVisionConfig,
+  config: VisionConfig,
   pictures: readonly Picture[],
 ): Promise<void> {
   const width = config.hidden_size;
@@ -26,7 +26,7 @@ export async function centreFeatures(
     const pixels = new Float32Array(chunk.length * PIXELS * PIXELS * 3);
     for (const [i, picture] of chunk.entries()) pixels.set(plainPixels(picture), i * PIXELS * PIXELS * 3);
     const features = tidy(() =>
-      siglipForward({
+      visionForward({
         config,
         params,
         pixels: tensor4d(pixels, [chunk.length, PIXELS, PIXELS, 3]) as Tensor4D,

@@ -28,7 +28,7 @@ import {
   transpose,
   variable,
 } from "@kd/tensor-core";
-import { initSiglip, type SiglipVisionConfig, siglipForward } from "@kd/vision-encoder";
+import { initVision, type VisionConfig, visionForward } from "@kd/vision-encoder";
 import type { TextBank } from "./text-bank.ts";
 
 const WIDTH = 128; // of the common space and of the word vectors
@@ -47,9 +47,9 @@ export interface ContrastiveBatch {
 }
 
 /** Tower, projection, word vectors and colour head; all are trained, only the tower is kept. */
-export function initContrastive(config: SiglipVisionConfig, bank: TextBank, colours: number, rng: Rng): Params {
+export function initContrastive(config: VisionConfig, bank: TextBank, colours: number, rng: Rng): Params {
   const params: Params = new Map();
-  for (const [name, value] of initSiglip(config, rng)) {
+  for (const [name, value] of initVision(config, rng)) {
     params.set(name, variable(value));
     value.dispose();
   }
@@ -73,13 +73,13 @@ export function initContrastive(config: SiglipVisionConfig, bank: TextBank, colo
 /** Softmax contrastive loss of every picture against the texts of all train concepts, and 0.3 × the colour's cross-entropy. */
 export function contrastiveLoss(
   params: Params,
-  config: SiglipVisionConfig,
+  config: VisionConfig,
   bank: TextBank,
   batch: ContrastiveBatch,
 ): MicroLoss {
   const trainable = new Set(params.keys());
   const get = <T extends Tensor>(name: string): T => params.get(name) as T;
-  const features = siglipForward({
+  const features = visionForward({
     config,
     params,
     pixels: tensor4d(batch.pixels, [...batch.shape]) as Tensor4D,
@@ -120,7 +120,7 @@ const normalise = (x: Tensor): Tensor => div(x, sqrt(add(sum(square(x), -1, true
 function pool(
   features: Tensor,
   { shape, singles }: ContrastiveBatch,
-  { image_size, patch_size, hidden_size }: SiglipVisionConfig,
+  { image_size, patch_size, hidden_size }: VisionConfig,
 ): Tensor2D {
   const side = image_size / patch_size;
   const half = side / 2;

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { writeSafetensors } from "@kd/safetensors/node";
 import { train } from "@kd/stages";
 import { createRng, type Params, type Rng } from "@kd/tensor-core";
-import { parseSiglipConfig, type SiglipVisionConfig } from "@kd/vision-encoder";
+import { parseVisionConfig, type VisionConfig } from "@kd/vision-encoder";
 import { augment, augmentScene } from "../data/augment.ts";
 import { COLOURS, dominantColour } from "../data/colour.ts";
 import { concepts } from "../data/concepts.ts";
@@ -14,7 +14,7 @@ import { centreFeatures } from "./centre-features.ts";
 import { type ContrastiveBatch, contrastiveLoss, initContrastive } from "./contrastive.ts";
 import { createTextBank } from "./text-bank.ts";
 
-export const ENCODER_CONFIG: SiglipVisionConfig = parseSiglipConfig({
+export const ENCODER_CONFIG: VisionConfig = parseVisionConfig({
   hidden_size: 128,
   intermediate_size: 512,
   num_hidden_layers: 2,

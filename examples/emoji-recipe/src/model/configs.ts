@@ -13,7 +13,7 @@ const SIZES = {
 export function llavaConfig(size: Size, vocabularySize: number): LlavaConfig {
   return parseLlavaConfig({
     vision_config: ENCODER_CONFIG,
-    text_config: { ...SIZES[size], vocab_size: vocabularySize, tie_word_embeddings: true, rope_theta: 10000 },
+    text_config: { model_type: "qwen2", ...SIZES[size], vocab_size: vocabularySize, tie_word_embeddings: true },
     image_token_index: IMAGE_ID,
     vision_feature_layer: -1,
     vision_feature_select_strategy: "full",

@@ -4,7 +4,7 @@ import { stages } from "@kd/stages";
 import type { BenchmarkRow } from "../data/benchmark.ts";
 import type { EmojiRecord } from "../data/records.ts";
 import { type Scores, scoresOf } from "../model/evaluate.ts";
-import { trainEmojiStage } from "../model/train-emoji-stage.ts";
+import { trainEmojiRun } from "../model/train-emoji-run.ts";
 import { createBlindCache } from "./blind-cache.ts";
 import { evaluateCells, HEADLINE } from "./evaluate-cells.ts";
 import { readJson, writeJson } from "./json-file.ts";
@@ -33,18 +33,22 @@ export async function blindFloor(options: { folder: string; budget: Budget; mate
   const path = join(folder, "blind", "result.json");
   if (existsSync(path)) return readJson(path);
   const student = await newStudent(materials.text, 0);
-  await trainEmojiStage({
-    name: "blind",
-    folder,
-    stage: stages.sft,
+  await trainEmojiRun({
+    folder: join(folder, "blind"),
     student,
-    records: materials.questions,
+    stages: [
+      {
+        name: "blind",
+        stage: stages.sft,
+        records: materials.questions,
+        totalSteps: budget.second,
+        learningRate: budget.learningRate,
+        seed: 1,
+      },
+    ],
     text: materials.text,
     cache: createBlindCache(materials.cache),
     views: () => 1,
-    totalSteps: budget.second,
-    learningRate: budget.learningRate,
-    seed: 1,
   });
   const scores = (await evaluateCells(student, materials, { blind: true }))[HEADLINE] as Scores;
   await writeJson(path, scores);

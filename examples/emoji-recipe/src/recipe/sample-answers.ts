@@ -1,5 +1,6 @@
 import type { TokenBatch } from "@kd/contract";
 import { generate, type Llava } from "@kd/mllm";
+import type { ReportData } from "@kd/runs/report";
 import { createRng } from "@kd/tensor-core";
 import sharp from "sharp";
 import type { BenchmarkRow } from "../data/benchmark.ts";
@@ -8,7 +9,6 @@ import { PIXELS } from "../data/rasterise.ts";
 import { featureBatch } from "../model/batch.ts";
 import { viewKey } from "../model/features.ts";
 import { EOS_ID } from "../model/text.ts";
-import type { ReportData } from "../report/report-data.ts";
 import type { Materials } from "./materials.ts";
 
 const COUNT = 24;
@@ -19,7 +19,7 @@ const SEED = 3;
 export async function sampleAnswers(
   materials: Materials,
   models: Readonly<Record<string, Llava>>,
-): Promise<ReportData["samples"]> {
+): Promise<NonNullable<ReportData["samples"]>["shown"]> {
   const { gallery, rows, text, cache } = materials;
   const rng = createRng(SEED);
   const chosen = Array.from({ length: COUNT }, (_, i) => {
@@ -42,7 +42,8 @@ export async function sampleAnswers(
   );
 }
 
-async function dataUri(rgba: Uint8Array): Promise<string> {
+/** A picture as a page can hold it. */
+export async function dataUri(rgba: Uint8Array): Promise<string> {
   const png = await sharp(rgba, { raw: { width: PIXELS, height: PIXELS, channels: 4 } })
     .png()
     .toBuffer();

@@ -1,14 +1,15 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { KdError } from "@kd/contract";
 import type { Llava } from "@kd/mllm";
 import { saveLlava } from "@kd/mllm/node";
-import { loadCheckpoint } from "@kd/stages/node";
-import { dispose } from "@kd/tensor-core";
+import { latestCheckpoint } from "@kd/runs/node";
+import { restoreWeights } from "@kd/stages";
 import { PIXELS } from "../data/rasterise.ts";
 import { EOS_ID, PAD_ID, type Text } from "../model/text.ts";
 import { newStudent } from "./materials.ts";
 import { modelCard } from "./model-card.ts";
-import { type Chain, lastPrefix } from "./schemes.ts";
+import { type Chain, runFolder } from "./schemes.ts";
 import { type Summary, seedFolder } from "./summary.ts";
 
 /** The model at the end of a trained chain. */
@@ -20,9 +21,11 @@ export async function trainedModel(options: {
 }): Promise<Llava> {
   const { chain, text, folder, seed } = options;
   const model = await newStudent(text, seed);
-  // A later stage changes every weight that an earlier one changed, so the last checkpoint is enough.
-  const { state } = await loadCheckpoint(join(seedFolder(folder, seed), lastPrefix(chain), "checkpoint"), model.params);
-  dispose([...state.m, ...state.v]);
+  const run = runFolder(seedFolder(folder, seed), chain);
+  const { checkpoint } = await latestCheckpoint(join(run, "checkpoints"));
+  if (checkpoint === undefined)
+    throw new KdError("KD_DATA", `${run}: expected a finished run, got no whole checkpoint; --resume trains it again`);
+  restoreWeights(checkpoint.training, model.params);
   return model;
 }
 

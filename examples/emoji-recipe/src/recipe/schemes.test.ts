@@ -8,7 +8,7 @@ import {
   equalCpuChain,
   FULL_BUDGET,
   groupByFirstStage,
-  lastPrefix,
+  runFolder,
   STUDENT,
 } from "./schemes.ts";
 
@@ -20,14 +20,14 @@ it("control and student take equal passes over the data", () => {
   expect(control.stages.some(({ stage }) => stages[stage].distills)).toBe(false);
 });
 
-it("a stage's folder is the chain that led to it, so that chains share their beginnings", () => {
+it("a stage is called by the chain that led to it, so that chains share their beginnings", () => {
   expect(chainOf("DPT-SFT-DFT", FULL_BUDGET).stages.map(({ prefix }) => prefix)).toEqual([
     "dpt",
     "dpt-sft",
     "dpt-sft-dft",
   ]);
   expect(groupByFirstStage(chains).map((group) => group.length)).toEqual([3, 3]);
-  expect(new Set([...chains, equalCpuChain(FULL_BUDGET, 900)].map(lastPrefix)).size).toBe(7);
+  expect(new Set([...chains, equalCpuChain(FULL_BUDGET, 900)].map((chain) => runFolder("", chain))).size).toBe(7);
 });
 
 it("other weights go to the stages that distil, and the folders keep their names", () => {

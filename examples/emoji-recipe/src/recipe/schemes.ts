@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import type { DistillWeights, stages } from "@kd/stages";
 
 /** A chain of stages by the paper's names. */
@@ -30,7 +31,7 @@ export const QUICK_BUDGET: Budget = { first: 40, second: 60, third: 60, learning
 
 export interface ChainStage {
   readonly stage: keyof typeof stages;
-  /** The chain so far, in lower case: the name of its folder, so that chains share their beginnings. */
+  /** The chain so far, in lower case: the name of the stage in its run, and of the run that ends with it. */
   readonly prefix: string;
   readonly steps: number;
   /** Of a distilling stage. @defaultValue the paper's */
@@ -64,8 +65,9 @@ export function equalCpuChain(budget: Budget, steps: number): Chain {
   return { name: EQUAL_CPU, stages: [...chain.slice(0, 2), { stage: "sft", prefix: "pt-sft-sft-equal-cpu", steps }] };
 }
 
-/** Name of the folder that holds a chain's result. */
-export const lastPrefix = ({ stages: chain }: Chain): string => (chain.at(-1) as ChainStage).prefix;
+/** The folder of a chain's run, under its seed's. */
+export const runFolder = (folder: string, { stages: chain }: Chain): string =>
+  join(folder, (chain.at(-1) as ChainStage).prefix);
 
 /** Chains that share their first stage, so that one process trains it once. */
 export function groupByFirstStage(chains: readonly Chain[]): Chain[][] {

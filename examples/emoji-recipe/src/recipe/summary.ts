@@ -1,9 +1,9 @@
 import { join } from "node:path";
+import { readMetrics } from "@kd/runs/node";
 import type { Scores } from "../model/evaluate.ts";
-import { readMetrics } from "../train/metrics-file.ts";
 import { HEADLINE } from "./evaluate-cells.ts";
 import { readJson } from "./json-file.ts";
-import { type Chain, CONTROL, lastPrefix, STUDENT } from "./schemes.ts";
+import { type Chain, CONTROL, runFolder, STUDENT } from "./schemes.ts";
 import type { ChainResult } from "./train-chains.ts";
 
 /** Mean over seeds; `deviation` is the sample standard deviation of macro, with at least two seeds. */
@@ -24,7 +24,7 @@ export interface Summary {
   readonly paired: { readonly mean: number; readonly deviation?: number; readonly differences: readonly number[] };
   /** Mean scores by scheme and cell: a second unseen vendor, unseen concepts and what choices may be made on. */
   readonly cells: Readonly<Record<string, Readonly<Record<string, Scores>>>>;
-  /** Mean CPU seconds by stage, under the name of its folder. */
+  /** Mean CPU seconds by stage, by the stage's name. */
   readonly cpuSeconds: Readonly<Record<string, number>>;
 }
 
@@ -44,7 +44,7 @@ export async function summarise(options: {
   const results = new Map<string, ChainResult[]>();
   for (const chain of chains) {
     const read = seeds.map((seed) =>
-      readJson<ChainResult>(join(seedFolder(folder, seed), lastPrefix(chain), "result.json")),
+      readJson<ChainResult>(join(runFolder(seedFolder(folder, seed), chain), "result.json")),
     );
     results.set(chain.name, await Promise.all(read));
   }
@@ -62,10 +62,11 @@ export async function summarise(options: {
     ]),
   );
   const cpuSeconds: Record<string, number> = {};
-  for (const prefix of new Set(chains.flatMap((chain) => chain.stages.map((stage) => stage.prefix)))) {
-    const bySeed = await Promise.all(seeds.map((seed) => stageCpuSeconds(seedFolder(folder, seed), prefix)));
-    cpuSeconds[prefix] = meanAndDeviation(bySeed).mean;
-  }
+  for (const chain of chains)
+    for (const { prefix } of chain.stages) {
+      const bySeed = await Promise.all(seeds.map((seed) => stageCpuSeconds(seedFolder(folder, seed), chain, prefix)));
+      cpuSeconds[prefix] = meanAndDeviation(bySeed).mean;
+    }
   return {
     seconds,
     quick,
@@ -82,10 +83,10 @@ export async function summarise(options: {
   };
 }
 
-/** CPU seconds that a finished stage took, resumed parts included. */
-export async function stageCpuSeconds(folder: string, prefix: string): Promise<number> {
-  const rows = await readMetrics(join(folder, prefix, "metrics.jsonl"));
-  return rows.reduce((sum, row) => sum + Number(row["perf/cpu_seconds"] ?? 0), 0);
+/** CPU seconds that a stage of a finished chain took, resumed parts included. */
+export async function stageCpuSeconds(folder: string, chain: Chain, prefix: string): Promise<number> {
+  const rows = await readMetrics(join(runFolder(folder, chain), "metrics.jsonl"));
+  return rows.reduce((sum, row) => sum + (row.stage === prefix ? Number(row["perf/cpu_seconds"] ?? 0) : 0), 0);
 }
 
 function averaged(scores: readonly Scores[]): SchemeSummary {

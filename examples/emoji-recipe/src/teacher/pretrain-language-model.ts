@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { writeSafetensors } from "@kd/safetensors/node";
-import { embedTokens, headName, initQwen2, type Qwen2Config, qwen2Forward } from "@kd/slm";
+import { embedTokens, headName, initSlm, type SlmConfig, slmForward } from "@kd/slm";
 import { type MicroLoss, train } from "@kd/stages";
 import {
   createRng,
@@ -32,7 +32,7 @@ export async function pretrainLanguageModel(options: {
   name: string;
   folder: string;
   output: string;
-  config: Qwen2Config;
+  config: SlmConfig;
   lexicon: Lexicon;
   text: Text;
   totalSteps: number;
@@ -41,7 +41,7 @@ export async function pretrainLanguageModel(options: {
   const { name, folder, output, config, lexicon, text, totalSteps, seed } = options;
   const rng = createRng(seed);
   const params: Params = new Map();
-  for (const [key, value] of initQwen2(config, rng.fork("weights"))) {
+  for (const [key, value] of initSlm(config, rng.fork("weights"))) {
     params.set(key, variable(value));
     value.dispose();
   }
@@ -98,10 +98,10 @@ function drawBatch(lexicon: Lexicon, text: Text, rng: ReturnType<typeof createRn
   return batch;
 }
 
-function languageModelLoss(params: Params, config: Qwen2Config, { ids, shape, weights }: TextBatch): MicroLoss {
+function languageModelLoss(params: Params, config: SlmConfig, { ids, shape, weights }: TextBatch): MicroLoss {
   const trainable = new Set(params.keys());
   const embeddings = embedTokens({ config, params, inputIds: ids, shape, trainable });
-  const hidden = qwen2Forward({ config, params, embeddings, trainable });
+  const hidden = slmForward({ config, params, embeddings, trainable });
   const rows = Int32Array.from(weights.keys()).filter((row) => (weights[row] as number) > 0);
   const total = rows.reduce((sum, row) => sum + (weights[row] as number), 0);
   const { loss, ce } = rowLosses({

@@ -8,7 +8,7 @@ import { assembleModel, assetPath } from "../model/assets.ts";
 import { answersRight, scoresOf } from "../model/evaluate.ts";
 import { addFeatures } from "../model/features.ts";
 import type { Text } from "../model/text.ts";
-import { trainEmojiStage } from "../model/train-emoji-stage.ts";
+import { trainEmojiRun } from "../model/train-emoji-run.ts";
 import { saveWeights } from "./pretrain-language-model.ts";
 
 const PROJECTOR_STEPS = 400;
@@ -43,24 +43,32 @@ export async function trainTeacher(options: {
       views: count,
       onProgress: (done, total) => process.stderr.write(`\rfeatures ${done}/${total}${done === total ? "\n" : ""}`),
     });
-  const common = { folder: join(folder, "teacher"), student: model, text, cache, views, noise: NOISE };
-  await trainEmojiStage({
-    ...common,
-    name: "pt",
-    stage: stages.pt,
-    records: captions,
-    totalSteps: PROJECTOR_STEPS,
-    learningRate: 3e-3,
-    seed: seed * 10,
-  });
-  await trainEmojiStage({
-    ...common,
-    name: "sft",
-    stage: stages.sft,
-    records: questions,
-    totalSteps,
-    learningRate: 2e-3,
-    seed: seed * 10 + 1,
+  await trainEmojiRun({
+    folder: join(folder, "teacher"),
+    student: model,
+    stages: [
+      {
+        name: "pt",
+        stage: stages.pt,
+        records: captions,
+        totalSteps: PROJECTOR_STEPS,
+        learningRate: 3e-3,
+        seed: seed * 10,
+        noise: NOISE,
+      },
+      {
+        name: "sft",
+        stage: stages.sft,
+        records: questions,
+        totalSteps,
+        learningRate: 2e-3,
+        seed: seed * 10 + 1,
+        noise: NOISE,
+      },
+    ],
+    text,
+    cache,
+    views,
   });
   const weights = new Map([...model.params].filter(([name]) => !name.startsWith("vision_tower.")));
   await saveWeights(weights, assetPath("teacher"));

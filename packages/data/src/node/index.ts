@@ -1,1 +1,13 @@
 export { type ReadImage, readImage } from "./decode.ts";
+export type { SkippedRecord } from "./encode-batch.ts";
+export type { Encoder, EncoderModule } from "./encoder.ts";
+export { insideFolder } from "./inside-folder.ts";
+export { type InspectData, inspectData } from "./inspect-data.ts";
+export { createEncoder, type LlavaBatch, type LlavaEncoder } from "./llava-encoder.ts";
+export { loadImageProcessor } from "./load-image-processor.ts";
+export { loadChatTemplate, loadTokenizer } from "./load-tokenizer.ts";
+export { createLoader } from "./loader.ts";
+export type { LoadedBatch, Loader, LoaderOptions, LoaderSource, LoaderStats } from "./loader-options.ts";
+export { type OpenSource, openHandle, openSource } from "./open-source.ts";
+export { type PictureBytes, pictureBytes } from "./picture-bytes.ts";
+export type { DiskSource, ImagePlace, SourceHandle } from "./source-handle.ts";

@@ -1,13 +1,13 @@
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { KdError } from "@kd/contract";
 import { type StoredTensor, toFloat32, toHalf } from "@kd/safetensors";
-import { readWeights } from "@kd/safetensors/node";
-import { type HalfFormat, halfTensor, type Params, type Tensor, tensor } from "@kd/tensor-core";
-import { parseLlavaConfig } from "../config.ts";
+import { loadParams } from "@kd/slm/node";
+import type { HalfFormat } from "@kd/tensor-core";
+import { digestOf, digestOfBf16 } from "../digest.ts";
 import { trainableParams } from "../init.ts";
-import { createLlava, type Llava } from "../llava.ts";
-import { llavaShapes, olderName } from "../names.ts";
+import { type Llava, llavaOf } from "../llava.ts";
+import { llavaShapes, VISION } from "../names.ts";
+import { hashTower } from "../tower-hash.ts";
+import { openLlava } from "./open-llava.ts";
 
 const KEEPS: readonly string[] = ["float32", "bf16", "fp16"];
 
@@ -20,67 +20,48 @@ export interface LoadLlava {
    * trained. Weights of another type are rounded. @defaultValue "float32"
    */
   readonly keep?: "float32" | HalfFormat;
+  /**
+   * The id that stands for a visual token, for a TinyLLaVA folder, whose own is -200 and no row of the embedding.
+   *
+   * @defaultValue the tokenizer's `<image>`, or the first id after its last
+   */
+  readonly imageTokenId?: number;
 }
 
 /**
- * Loads a Hugging Face LLaVA folder (`config.json` and `model.safetensors`, one or sharded, names of any transformers version).
+ * Loads a model's folder, recognised by what is in it: Hugging Face's LLaVA (names of any transformers version; `model.safetensors` or
+ * `pytorch_model.bin`, one or sharded), TinyLLaVA and LLaVA-KD's release in one file or in parts. Tensors are read one at a time.
  *
- * @throws KdError `KD_CONFIG` or `KD_WEIGHTS` naming file and field or tensor.
+ * @throws KdError `KD_CONFIG`, `KD_SAFETENSORS` or `KD_WEIGHTS` naming file and field or tensor.
  */
-export async function loadLlava(folder: string, { processor = "", keep = "float32" }: LoadLlava = {}): Promise<Llava> {
+export async function loadLlava(
+  folder: string,
+  { processor = "", keep = "float32", imageTokenId }: LoadLlava = {},
+): Promise<Llava> {
   if (!KEEPS.includes(keep))
     throw new KdError("KD_CONFIG", `loadLlava: keep must be one of ${KEEPS.join(", ")}, got "${keep}"`);
-  const file = join(folder, "config.json");
-  const text = await readFile(file, "utf8").catch((error: unknown) => {
-    throw new KdError("KD_CONFIG", `${file}: expected a LLaVA config.json, could not read it; check the folder`, {
-      cause: error,
-    });
-  });
-  const config = parseLlavaConfig(parseJson(text, file), file);
-  const shapes = llavaShapes(config);
-  const params: Params = new Map();
-  for (const [stored, weight] of await readWeights(folder)) {
-    const name = olderName(stored);
-    const expected = shapes.get(name);
-    if (expected === undefined && !ignored(name))
-      throw new KdError(
-        "KD_WEIGHTS",
-        `${folder}: tensor "${stored}" belongs to no part of this configuration; check config.json`,
-      );
-    if (expected === undefined) continue;
-    if (expected.join() !== weight.shape.join())
-      throw new KdError(
-        "KD_WEIGHTS",
-        `${folder}: "${stored}" must be [${expected.join(", ")}], got [${weight.shape.join(", ")}]; check config.json`,
-      );
-    params.set(name, keptAs(weight, keep));
-  }
-  const missing = [...shapes.keys()].find((name) => !params.has(name));
-  if (missing !== undefined)
-    throw new KdError("KD_WEIGHTS", `${folder}: tensor "${missing}" is missing; the weights file is incomplete`);
-  return createLlava({ config, params: trainableParams(params), processor });
+  const { config, parts } = await openLlava(folder, imageTokenId === undefined ? {} : { imageTokenId });
+  const digests = new Map<string, string>();
+  const onTensor = (name: string, stored: StoredTensor) => {
+    const digest = name.startsWith(VISION) ? digestOfStored(stored, keep) : undefined;
+    if (digest !== undefined) digests.set(name, digest);
+  };
+  const params = trainableParams(await loadParams(parts, { shapes: llavaShapes(config), ignored, keep, onTensor }));
+  return llavaOf({ config, params, tower: await hashTower(config, params, { processor, digests }) });
 }
 
-function keptAs(weight: StoredTensor, keep: "float32" | HalfFormat): Tensor {
-  if (keep === "float32") return tensor(Float32Array.from(toFloat32(weight)), [...weight.shape]);
-  return halfTensor({ format: keep, words: toHalf(weight, keep === "bf16" ? "BF16" : "F16"), shape: weight.shape });
+/** Of the numbers as they are kept, where they need not be made for it: reading a tower back costs as much as loading it. */
+function digestOfStored(stored: StoredTensor, keep: "float32" | HalfFormat): string | undefined {
+  if (stored.dtype === "BF16" && keep !== "fp16") return digestOfBf16(toHalf(stored, "BF16"));
+  return stored.dtype === "F32" && keep === "float32" ? digestOf(toFloat32(stored)) : undefined;
 }
 
 /** What the model doesn't read: SigLIP's pooling head, a tied head stored again, buffers of positions. */
 function ignored(name: string): boolean {
   return (
-    name.startsWith("vision_tower.vision_model.head.") ||
-    name.endsWith("lm_head.weight") ||
-    name.endsWith("position_ids")
+    name.startsWith(`${VISION}vision_model.head.`) ||
+    name === "language_model.lm_head.weight" ||
+    name.endsWith("position_ids") ||
+    name.endsWith("rotary_emb.inv_freq")
   );
-}
-
-function parseJson(text: string, file: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new KdError("KD_CONFIG", `${file}: expected JSON, ${(error as Error).message}; correct the file`, {
-      cause: error,
-    });
-  }
 }

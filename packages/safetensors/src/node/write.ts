@@ -1,27 +1,36 @@
 import { randomUUID } from "node:crypto";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
-import { serializeSafetensors, type WritableTensor } from "../serialize.ts";
+import { bytesOf, layOut, type Named, type WritableTensor } from "../serialize.ts";
 
 const PIECE = 2 ** 30;
 
+/** A tensor to write whose values are made when their turn has come, so that only one is in memory. */
+export interface StreamedTensor extends Pick<WritableTensor, "dtype" | "shape"> {
+  readonly data: () => Promise<WritableTensor["data"]> | WritableTensor["data"];
+}
+
 /**
- * Writes a `.safetensors` file beside its place, flushes it to the disk and renames it: a crash leaves the old file or the new one,
- * never a half.
+ * Writes a `.safetensors` file beside its place, a tensor at a time, flushes it to the disk and renames it: a crash leaves the old file or
+ * the new one, never a half.
  *
  * @throws KdError `KD_SAFETENSORS` when a tensor doesn't fit its type and shape; the file system's own errors otherwise.
  */
 export async function writeSafetensors(
   path: string,
-  tensors: Iterable<readonly [name: string, tensor: WritableTensor]>,
-  metadata?: Readonly<Record<string, string>>,
+  tensors: Iterable<Named<WritableTensor | StreamedTensor>>,
+  metadata: Readonly<Record<string, string>> = {},
 ): Promise<void> {
-  const bytes = serializeSafetensors(tensors, metadata);
+  const { header, sorted } = layOut(tensors, metadata);
   const aside = `${path}.${randomUUID()}.tmp`;
   try {
     const file = await open(aside, "wx");
     try {
-      await writeAll(file, bytes);
+      let position = await writeAll(file, header, 0);
+      for (const [name, tensor] of sorted) {
+        const data = typeof tensor.data === "function" ? await tensor.data() : tensor.data;
+        position = await writeAll(file, bytesOf(name, { ...tensor, data }), position);
+      }
       await file.sync();
     } finally {
       await file.close();
@@ -34,11 +43,13 @@ export async function writeSafetensors(
   await syncFolder(dirname(path));
 }
 
-async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
-  for (let position = 0; position < bytes.length; ) {
-    const { bytesWritten } = await file.write(bytes, position, Math.min(PIECE, bytes.length - position), position);
-    position += bytesWritten;
+/** Where the next bytes go. */
+async function writeAll(file: FileHandle, bytes: Uint8Array, start: number): Promise<number> {
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesWritten } = await file.write(bytes, done, Math.min(PIECE, bytes.length - done), start + done);
+    done += bytesWritten;
   }
+  return start + bytes.length;
 }
 
 /** The rename itself must reach the disk; Windows refuses to open folders, and needs no such thing. */

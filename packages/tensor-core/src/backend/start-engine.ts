@@ -22,9 +22,16 @@ export async function startCpu(): Promise<object> {
   return backend;
 }
 
-/** tfjs-node; for `gpuOnly` the GPU package on a machine where it sees one. */
-export async function startTensorflow({ gpuOnly }: { gpuOnly: boolean }): Promise<object> {
-  await loadTensorflow({ gpuOnly });
+/** How {@link startTensorflow} starts. */
+export interface StartTensorflow {
+  /** Only the GPU package, and only where it sees a GPU. */
+  readonly gpuOnly: boolean;
+  readonly threads?: number | undefined;
+}
+
+/** tfjs-node; its threads are TensorFlow's own choice by default. */
+export async function startTensorflow({ gpuOnly, threads }: StartTensorflow): Promise<object> {
+  await loadTensorflow({ gpuOnly, threads });
   const backend = await start("tensorflow");
   if (gpuOnly && !(backend as { isUsingGpuDevice?: boolean }).isUsingGpuDevice)
     throw new KdError("KD_BACKEND", 'useBackend: expected tfjs-node-gpu to see a GPU, got none; use "wasm"');

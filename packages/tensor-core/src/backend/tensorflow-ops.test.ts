@@ -1,12 +1,12 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { engines, numberOf } from "../../test/engines.ts";
-import { engine, memory, tensor, useBackend } from "../index.ts";
+import { describeBackend, engine, memory, tensor, useBackend } from "../index.ts";
 import { type Handle, type NodeBinding, type TensorflowOps, tensorflowOps } from "./tensorflow-ops.ts";
 
 describe.runIf(engines.includes("tensorflow"))("TensorFlow's operations", () => {
   let ops: TensorflowOps;
   beforeAll(async () => {
-    await useBackend({ engine: "tensorflow", blas: false });
+    await useBackend({ engine: "tensorflow", threads: 1 });
     ops = tensorflowOps() as TensorflowOps;
   });
   const isFreed = ({ id }: Handle): boolean => {
@@ -17,6 +17,16 @@ describe.runIf(engines.includes("tensorflow"))("TensorFlow's operations", () => 
       return true;
     }
   };
+
+  it("keep the threads that TensorFlow was first started with", async () => {
+    expect(describeBackend().threads).toBe(1);
+    expect(process.env.TF_NUM_INTRAOP_THREADS).toBeUndefined();
+    const again = await useBackend({ engine: "tensorflow", threads: 3 });
+    expect(again).toMatchObject({
+      threads: 1,
+      tried: [{ name: "threads", reason: expect.stringContaining("the 1 ") }],
+    });
+  });
 
   it("give tensors of what is returned and free the rest", async () => {
     const made: Handle[] = [];

@@ -121,8 +121,7 @@ function kindOf(value: unknown): AttributeKind {
   return typeof value === "string" ? "STRING" : "SHAPE";
 }
 
-/** The library behind a started backend, if it is tfjs-node's. */
-export function tensorflowVersion(backend: object): { library?: string; version?: string } {
-  const { binding } = backend as Partial<NodeBackend>;
-  return binding === undefined ? {} : { library: "TensorFlow", version: binding.TF_Version };
+/** The addon behind a started backend, if it is tfjs-node's. */
+export function tensorflowBinding(backend: object): NodeBinding | undefined {
+  return (backend as Partial<NodeBackend>).binding;
 }

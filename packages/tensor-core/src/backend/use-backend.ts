@@ -2,13 +2,14 @@ import "@tensorflow/tfjs-backend-cpu";
 import "@tensorflow/tfjs-backend-wasm";
 import { KdError } from "@kd/contract";
 import { env, setBackend, engine as tfEngine } from "@tensorflow/tfjs-core";
+import { tensorflowThreads } from "#node";
 import { chooseGemm } from "../gemm/choose-gemm.ts";
 import { gemmCandidates } from "../gemm/gemm-candidates.ts";
 import { type KernelHost, kernelHost } from "../kernels/fused-kernels.ts";
 import { type BackendDescription, describe, type StartedBackend, type Tried } from "./description.ts";
-import { startCpu, startTensorflow, startWebgpu } from "./start-engine.ts";
+import { type StartTensorflow, startCpu, startTensorflow, startWebgpu } from "./start-engine.ts";
 import { startWasm } from "./start-wasm.ts";
-import { tensorflowVersion } from "./tensorflow-ops.ts";
+import { tensorflowBinding } from "./tensorflow-ops.ts";
 
 /** What {@link useBackend} starts. */
 export interface BackendOptions {
@@ -16,11 +17,14 @@ export interface BackendOptions {
   readonly engine?: "auto" | "wasm" | "cpu" | "tensorflow" | "webgpu";
   /** Path or name of a BLAS library, "onnxruntime-node", or false for none. @defaultValue the first found by name */
   readonly blas?: string | false;
-  /** Threads of the matrix product and, on wasm in Node, of the kernels. @defaultValue the machine's, at most 8 */
+  /**
+   * Threads of the matrix product and, on wasm in Node, of the kernels; TensorFlow keeps those it was first started with in a process.
+   * @defaultValue the machine's, at most 8; on tensorflow all
+   */
   readonly threads?: number;
 }
 
-const STARTS: Readonly<Record<string, (options: { gpuOnly: boolean }) => Promise<object>>> = {
+const STARTS: Readonly<Record<string, (options: StartTensorflow) => Promise<object>>> = {
   tensorflow: startTensorflow,
   wasm: startWasm,
   cpu: startCpu,
@@ -50,7 +54,7 @@ async function startNow(options: BackendOptions): Promise<BackendDescription> {
   try {
     const wasm = engine === "auto" || engine === "wasm";
     const names = wasm ? gemmCandidates(options.blas, tried) : [];
-    const { name, backend } = await startFirst(engine, tried);
+    const { name, backend } = await startFirst(engine, { threads: options.threads, tried });
     return describe(backend, await furnish(name, backend, { ...options, names, tried }));
   } catch (error) {
     if (before) await setBackend(before);
@@ -61,7 +65,10 @@ async function startNow(options: BackendOptions): Promise<BackendDescription> {
   }
 }
 
-async function startFirst(engine: string, tried: Tried[]): Promise<{ name: string; backend: object }> {
+async function startFirst(
+  engine: string,
+  { threads, tried }: { readonly threads: number | undefined; readonly tried: Tried[] },
+): Promise<{ name: string; backend: object }> {
   for (const name of engine === "auto" ? AUTO : [engine]) {
     const start = STARTS[name];
     if (start === undefined)
@@ -70,7 +77,7 @@ async function startFirst(engine: string, tried: Tried[]): Promise<{ name: strin
         `useBackend: expected an engine of auto, ${Object.keys(STARTS).join(", ")}, got "${name}"`,
       );
     try {
-      return { name, backend: await start({ gpuOnly: engine === "auto" }) };
+      return { name, backend: await start({ gpuOnly: engine === "auto", threads }) };
     } catch (error) {
       if (engine !== "auto") throw error;
       tried.push({ name, reason: reasonOf(error) });
@@ -97,6 +104,18 @@ async function furnish(
       "KD_BACKEND",
       `useBackend: expected engine "wasm" for blas "${blas}", got "${engine}"; leave blas out`,
     );
-  const gemm = { provider: "engine", ...tensorflowVersion(backend) } as const;
-  return { engine, gemm, threads: 1, simd: false, fused: false, tried };
+  return { engine, ...ownProduct(backend, { threads, tried }), simd: false, fused: false, tried };
+}
+
+/** The engine's own matrix product and its threads. */
+function ownProduct(
+  backend: object,
+  { threads: wanted, tried }: { readonly threads: number | undefined; readonly tried: Tried[] },
+): Pick<StartedBackend, "gemm" | "threads"> {
+  const addon = tensorflowBinding(backend);
+  const threads = tensorflowThreads(addon) ?? 1;
+  if (addon !== undefined && wanted !== undefined && wanted !== threads)
+    tried.push({ name: "threads", reason: `TensorFlow keeps the ${threads} that this process first started it with` });
+  const library = addon === undefined ? {} : { library: "TensorFlow", version: addon.TF_Version };
+  return { gemm: { provider: "engine", ...library }, threads };
 }

@@ -74,19 +74,20 @@ function chunk(task: RowTask, s: Tensor2D, r: number, n: number) {
   const { V, common } = task.sizes;
   const weights = rowWeights ? reshape(slice(rowWeights, r, n), [n, 1]) : ones([n, 1]);
   // what a row of weight 0 holds may be anything: 0 · NaN is NaN
-  const weighted = (x: Tensor, by: number): Tensor => {
+  const weighted = (x: Tensor, by: number | Tensor): Tensor => {
     const product = mul(x, mul(weights, by));
     return rowWeights ? where(equal(weights, 0), 0, product) : product;
   };
   const ops = tensorflowOps();
   const own = ops === undefined ? undefined : tensorflowTerms(ops);
-  let [ce, kl, gradient]: [Tensor, Tensor, Tensor] = [scalar(0), scalar(0), zeros([n, V])];
+  let [ce, kl]: [Tensor, Tensor] = [scalar(0), scalar(0)];
+  let gradient: Tensor | undefined;
   if (labels && own) {
     const label = slice(labels, r, n);
     const present = reshape(cast(greaterEqual(label, 0), "float32"), [n, 1]); // 0 for a negative label
     const term = own.crossEntropy(s, maximum(label, scalar(0, "int32")) as Tensor1D);
     ce = sum(weighted(mul(term.rows, present), ceWeight));
-    gradient = weighted(mul(term.gradient, present), ceWeight);
+    gradient = weighted(term.gradient, mul(present, ceWeight));
   } else if (labels) {
     const label = reshape(slice(labels, r, n), [n, 1]);
     const hot = cast(equal(label, range(0, V, 1, "int32")), "float32"); // a row of zeros for a negative label
@@ -109,9 +110,10 @@ function chunk(task: RowTask, s: Tensor2D, r: number, n: number) {
       [0, 0],
       [0, V - common],
     ] as [number, number][];
-    gradient = add(gradient, pad(weighted(found.gradient, klWeight * temperature), rest));
+    const own = pad(weighted(found.gradient, klWeight * temperature), rest);
+    gradient = gradient === undefined ? own : add(gradient, own);
   }
-  return { ce, kl, gradient };
+  return { ce, kl, gradient: gradient ?? zeros([n, V]) };
 }
 
 /** On tensorflow the usual one, the forward KL, by its own operations; wide rows of it are for TensorFlow's sums, which are exact enough. */

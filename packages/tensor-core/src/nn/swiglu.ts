@@ -42,18 +42,18 @@ export function swiglu(gate: Operand, up: Operand): Tensor {
 
 function tensorflow(ops: TensorflowOps, t: Record<"gate" | "up", Tensor>) {
   const { add, mul } = tensorflowMath(ops);
-  const [value, sigmoid] = ops.compute(() => {
+  const [value, ...saved] = ops.compute(() => {
     const s = ops.op("Sigmoid", [t.gate]);
-    return [mul(mul(t.gate, s), t.up), s];
-  }) as [Tensor, Tensor];
+    const silu = mul(t.gate, s);
+    return [mul(silu, t.up), s, silu];
+  }) as [Tensor, ...Tensor[]];
   return {
     value,
-    saved: [sigmoid], // the dearest operation here
-    backward: (dy: Tensor, [saved]: readonly Tensor[]) => {
+    saved, // read again rather than made again
+    backward: (dy: Tensor, [s, silu]: readonly Tensor[]) => {
       const [gate, up] = ops.compute(() => {
-        const s = saved as Tensor;
-        const slope = add(s, ops.op("SigmoidGrad", [s, t.gate])); // s + gate · s · (1 − s)
-        return [mul(mul(dy, t.up), slope), mul(dy, mul(t.gate, s))];
+        const slope = add(s as Tensor, ops.op("SigmoidGrad", [s as Tensor, t.gate])); // s + gate · s · (1 − s)
+        return [mul(mul(dy, t.up), slope), mul(dy, silu as Tensor)];
       }) as [Tensor, Tensor];
       return { gate, up };
     },

@@ -29,6 +29,8 @@ export const loadTensorflow: typeof node.loadTensorflow = async () => {
   throw refuse('engine "tensorflow"', 'use "wasm" or "webgpu"');
 };
 
+export const tensorflowThreads: typeof node.tensorflowThreads = () => undefined;
+
 export const loadWebgpu: typeof node.loadWebgpu = async () => {
   throw refuse('loading engine "webgpu"', 'import "@tensorflow/tfjs-backend-webgpu" before, or use "wasm"');
 };

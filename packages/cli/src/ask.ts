@@ -1,0 +1,111 @@
+import { setImmediate } from "node:timers/promises";
+import { KdError, type TokenBatch } from "@kd/contract";
+import { collate, type Sample, streamText } from "@kd/data";
+import { generateStream } from "@kd/mllm";
+import { type DecodingOptions, streamTokens } from "@kd/slm";
+import type { OpenModel } from "./open-model.ts";
+
+const TAG = "<image>";
+
+/** A question to a model, with how to choose the tokens of the answer. */
+export interface Question extends Omit<DecodingOptions, "eosTokenIds" | "stopWhen"> {
+  /** The whole prompt; `<image>` stands for a picture. */
+  readonly prompt: string;
+  /** Files of the pictures, in the order of their places. */
+  readonly images: readonly string[];
+  /** The answer ends before the first of these texts. */
+  readonly stop?: readonly string[];
+}
+
+/** What came of it. */
+export interface Answer {
+  readonly prompt_ids: readonly number[];
+  /** Without the end token. */
+  readonly ids: readonly number[];
+  /** Up to the first stop text. */
+  readonly text: string;
+  /** Passes of the decoder by their time; reading the prompt, which gives the first token, is not part of it. */
+  readonly tokens_per_second: number;
+  readonly finish_reason: "stop" | "length";
+}
+
+/** What {@link ask} does on its way. */
+export interface AskOptions {
+  /** Gets the answer piece by piece, whole characters only. */
+  readonly onText?: (piece: string) => void;
+  /** Ends the answer where it is. */
+  readonly signal?: AbortSignal;
+}
+
+/** Answers a question, the most probable tokens where nothing else is said. */
+export async function ask(
+  model: OpenModel,
+  question: Question,
+  { onText = () => {}, signal }: AskOptions = {},
+): Promise<Answer> {
+  const { text, config, params, vision } = model;
+  const { stop: stopStrings = [], images: _, prompt: __, ...decoding } = question;
+  const batch = await promptBatch(model, question);
+  const options = { ...decoding, eosTokenIds: text.eosTokenIds };
+  const prompts = [[...batch.inputIds]];
+  const steps =
+    vision === undefined
+      ? streamTokens({ ...options, config, params, prompts })
+      : generateStream(vision.model, batch, options);
+  const ids: number[] = [];
+  let answer = "";
+  let first = performance.now();
+  const counted = (async function* () {
+    for await (const step of steps) {
+      if (ids.length === 0) first = performance.now();
+      if (step[0] !== undefined) ids.push(step[0]);
+      yield step;
+      await setImmediate(); // lets Ctrl-C through
+      if (signal?.aborted) return;
+    }
+  })();
+  for await (const piece of streamText(counted, { tokenizer: text.tokenizer, stopStrings })) {
+    answer += piece;
+    onText(piece);
+  }
+  const seconds = (performance.now() - first) / 1000;
+  const stopped = ids.length < question.maxNewTokens;
+  const passes = stopped ? ids.length : ids.length - 1;
+  return {
+    prompt_ids: [...batch.inputIds],
+    ids,
+    text: answer,
+    tokens_per_second: passes > 0 ? passes / seconds : 0,
+    finish_reason: stopped ? "stop" : "length",
+  };
+}
+
+async function promptBatch(model: OpenModel, { prompt, images }: Question): Promise<TokenBatch> {
+  const { text, config, vision } = model;
+  const segments = prompt.split(TAG);
+  if (vision === undefined && images.length > 0)
+    throw new KdError("KD_CONFIG", `${model.folder}: a language model sees no pictures; use a LLaVA folder`);
+  if (segments.length - 1 !== images.length)
+    throw new KdError(
+      "KD_DATA",
+      `prompt: expected ${images.length} ${TAG}, one a picture, got ${segments.length - 1}; write it where the picture belongs`,
+    );
+  const inputIds: number[] = [];
+  const imageSpans: Sample["imageSpans"][number][] = [];
+  for (const [i, segment] of segments.entries()) {
+    if (i > 0 && vision !== undefined) {
+      const { tokens: length } = vision.processor;
+      imageSpans.push({ start: inputIds.length, length });
+      inputIds.push(...Array<number>(length).fill(vision.model.config.image_token_index));
+    }
+    if (segment !== "") inputIds.push(...text.tokenizer.encode(segment));
+  }
+  if (inputIds.length === 0) throw new KdError("KD_DATA", "prompt: expected a text, got none; give one");
+  const batch = collate([{ inputIds, labels: inputIds, imageSpans }], { padId: 0, vocabSize: config.vocab_size });
+  if (vision === undefined || images.length === 0) return batch;
+  const pictures = await Promise.all(images.map((file) => vision.processor.pixels(file)));
+  const { size } = vision.processor;
+  const data = new Float32Array(pictures.length * size * size * 3);
+  for (const [i, picture] of pictures.entries()) data.set(picture, i * picture.length);
+  return { ...batch, images: { kind: "pixels", data, shape: [pictures.length, size, size, 3] } };
+}

@@ -1,0 +1,35 @@
+import pc from "picocolors";
+
+/** Colours for a stream: only on a terminal, never with NO_COLOR, always with FORCE_COLOR. */
+export function paint(stream: { readonly isTTY?: boolean }): ReturnType<typeof pc.createColors> {
+  const { NO_COLOR, FORCE_COLOR, TERM } = process.env;
+  if (NO_COLOR !== undefined && NO_COLOR !== "") return pc.createColors(false);
+  return pc.createColors(Boolean(FORCE_COLOR) || (stream.isTTY === true && TERM !== "dumb"));
+}
+
+/** A result, as text on stdout. */
+export const say = (text: string): boolean => process.stdout.write(`${text}\n`);
+
+/** A result for machines: one line of JSON on stdout. */
+export const sayJson = (value: unknown): boolean => say(JSON.stringify(value));
+
+/** Progress, on stderr. */
+export const note = (text: string): boolean => process.stderr.write(`${text}\n`);
+
+/** Names and values in two columns; rows without a value are left out. */
+export function rows(pairs: readonly (readonly [name: string, value: string | number | undefined])[]): string {
+  const { dim } = paint(process.stdout);
+  const shown = pairs.filter(([, value]) => value !== undefined);
+  const width = Math.max(0, ...shown.map(([name]) => name.length));
+  return shown.map(([name, value]) => `${dim(name.padEnd(width))}  ${value}`).join("\n");
+}
+
+/** `1,234,567`. */
+export const grouped = (count: number): string => count.toLocaleString("en");
+
+/** `12.3 MiB`. */
+export function bytes(count: number): string {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  const power = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(count, 1)) / 10));
+  return `${(count / 1024 ** power).toFixed(power === 0 ? 0 : 1)} ${units[power]}`;
+}

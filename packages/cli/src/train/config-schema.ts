@@ -1,0 +1,88 @@
+import { templates } from "@kd/data";
+import { presets, stages } from "@kd/stages";
+import { z } from "zod";
+import type { RunKeys, StageConfig, StageName, StudentParts } from "./config.ts";
+
+type Shape<T> = { readonly [key in keyof T]: z.ZodType<T[key]> };
+const count = z.int().positive();
+const rate = z.number().positive();
+const weight = z.number().nonnegative();
+export const STAGE_NAMES: readonly StageName[] = ["pt", "dpt", "sft", "dft"];
+
+export const stageShape: Shape<StageConfig> = {
+  data_path: z.string(),
+  image_folder: z.string(),
+  template: z.union(
+    [
+      z.enum(Object.keys(templates) as (keyof typeof templates)[]),
+      z.strictObject({
+        system: z.string().default(""),
+        user: z.string().default(""),
+        assistant: z.string(),
+        before_answer: z.string().default(" "),
+        after_answer: z.string(),
+        drop_question: z.boolean().default(false),
+      }),
+    ],
+    { error: `must be one of ${Object.keys(templates).join(", ")}, or an object with assistant and after_answer` },
+  ),
+  epochs: count,
+  max_steps: count.nullable(),
+  batch_size: count,
+  micro_batch_size: count,
+  learning_rate: rate,
+  warmup_ratio: z.number().min(0).max(1),
+  weight_decay: weight,
+  max_grad_norm: rate,
+  gradient_checkpointing: z.boolean(),
+  max_length: count,
+  alpha: weight,
+  beta: weight,
+  gamma: weight,
+  temperature: rate,
+  save_steps: count,
+};
+export const studentShape: Shape<Required<StudentParts>> = {
+  language_model: z.string(),
+  vision_tower: z.string().optional(),
+  vision_feature_layer: z.int().optional(),
+  vision_feature_select_strategy: z.enum(["default", "full"]).optional(),
+};
+export const runShape: Shape<RunKeys> = {
+  teacher: z.string().nullable().default(null),
+  teacher_dtype: z.enum(["bf16", "fp16", "float32"]).default("bf16"),
+  student: z.union([z.string(), z.object(studentShape)], {
+    error: "must be a folder, or an object with language_model",
+  }) as z.ZodType<string | StudentParts>,
+  output_dir: z.string(),
+  stages: z
+    .array(z.enum(STAGE_NAMES as StageName[]))
+    .min(1)
+    .default(["dpt", "sft", "dft"]),
+  preset: z.enum(["paper", "release"]).default("paper"),
+  seed: z.int().nonnegative().default(1234),
+};
+
+/** Defaults of a stage: the paper's where it gives one, else the release's scripts'. */
+export function defaultsOf(name: StageName, preset: "paper" | "release"): Partial<StageConfig> {
+  const pretrains = name === "pt" || name === "dpt";
+  const { alpha, beta, gamma } = presets[preset];
+  return {
+    template: pretrains ? "pretrain" : "qwen2_base",
+    epochs: 1,
+    max_steps: null,
+    batch_size: pretrains ? 256 : 128,
+    micro_batch_size: 8,
+    learning_rate: stages[name].learningRate,
+    warmup_ratio: 0.03,
+    weight_decay: 0,
+    max_grad_norm: 1,
+    gradient_checkpointing: false,
+    max_length: 2048,
+    alpha,
+    beta,
+    gamma,
+    temperature: 1,
+    save_steps: 200,
+  };
+}

@@ -1,0 +1,174 @@
+import { join } from "node:path";
+import { KdError } from "@kd/contract";
+import { createLlava, initLlava, type Llava, type LlavaConfig, parseLlavaConfig } from "@kd/mllm";
+import { openLlava as recognise, resolveModelFolder } from "@kd/mllm/node";
+import { openWeights } from "@kd/safetensors/node";
+import { loadParams, loadSlm } from "@kd/slm/node";
+import { createRng, dispose, type HalfFormat, type Params } from "@kd/tensor-core";
+import { parseVisionConfig, visionShapes } from "@kd/vision-encoder";
+import { type ImageProcessor, openImageProcessor } from "../image-processor.ts";
+import { readJson } from "../json-file.ts";
+import { openLlava } from "../open-model.ts";
+import { readTextFiles, type TextFiles, tokensById } from "../text-files.ts";
+import type { RunConfig } from "./config.ts";
+
+const IMAGE = "<image>";
+
+/** The model that is trained. */
+export interface Student {
+  readonly model: Llava;
+  readonly processor: ImageProcessor;
+  readonly text: TextFiles;
+}
+
+/** A student's folder as it is; or a language model and a tower with a new projector between them, as LLaVA starts. */
+export async function openStudent({ student, teacher: teacherId, seed }: RunConfig): Promise<Student> {
+  if (typeof student === "string") {
+    const folder = await resolveModelFolder(student);
+    return { ...(await openLlava(folder)), text: await readTextFiles(folder) };
+  }
+  const { vision_feature_layer, vision_feature_select_strategy } = student;
+  const folder = await resolveModelFolder(student.language_model);
+  const teacher = teacherId === null ? null : await resolveModelFolder(teacherId);
+  const vision_tower = student.vision_tower && (await resolveModelFolder(student.vision_tower));
+  const taught = teacher === null ? undefined : (await recognise(teacher)).config;
+  const tower = vision_tower ?? teacher;
+  if (tower === null)
+    throw new KdError(
+      "KD_CONFIG",
+      "student: vision_tower is missing; give the folder of a tower, or a teacher whose tower it shares",
+    );
+  const language = await loadSlm(folder, { prefix: "language_model." });
+  const vision = await readTower(tower);
+  const text = withImageToken(await readTextFiles(folder), language.config.vocab_size, taught?.image_token_index);
+  const config = parseLlavaConfig({
+    vision_config: vision.config,
+    text_config: language.config,
+    image_token_index: text.imageTokenId,
+    vision_feature_layer: vision_feature_layer ?? taught?.vision_feature_layer ?? -2,
+    vision_feature_select_strategy:
+      vision_feature_select_strategy ?? taught?.vision_feature_select_strategy ?? "default",
+  });
+  const from: Params = new Map([...language.params, ...vision.params]);
+  const params = initLlava(config, createRng(seed).fork("student"), { from });
+  dispose([...from.values()]);
+  const processor = await openImageProcessor(tower, config);
+  return { model: await createLlava({ config, params, processor: processor.name }), processor, text };
+}
+
+/** A tower's own folder, a whole SigLIP's or CLIP's, or that of a vision-language model. */
+async function readTower(folder: string): Promise<{ config: LlavaConfig["vision_config"]; params: Params }> {
+  const path = join(folder, "config.json");
+  const raw = await readJson(path);
+  const all = { ignored: () => true }; // what is not the tower's
+  if (raw.text_config !== undefined && raw.model_type !== "siglip" && raw.model_type !== "clip") {
+    const { config, parts } = await recognise(folder);
+    return {
+      config: config.vision_config,
+      params: await loadParams(parts, { ...all, shapes: visionShapes(config.vision_config) }),
+    };
+  }
+  const config = parseVisionConfig(raw.vision_config ?? raw, path);
+  const rename = (name: string): string => `vision_tower.${name}`;
+  return {
+    config,
+    params: await loadParams([{ weights: await openWeights(folder), rename }], {
+      ...all,
+      shapes: visionShapes(config),
+    }),
+  };
+}
+
+/** The image token of the tokenizer, or a free row of the embedding for it, which the tokenizer then knows. */
+function withImageToken(text: TextFiles, rows: number, wanted?: number): TextFiles & { readonly imageTokenId: number } {
+  const tokens = tokensById(text.tokenizerJson);
+  const known = [...tokens].find(([, token]) => token === IMAGE)?.[0];
+  if (known !== undefined) return { ...text, imageTokenId: known };
+  const free = wanted ?? [...tokens.keys()].reduce((a, b) => Math.max(a, b), -1) + 1;
+  if (free >= rows || tokens.has(free))
+    throw new KdError(
+      "KD_CONFIG",
+      `student: expected a row of the embedding for ${IMAGE}, got ${rows} rows and token ${JSON.stringify(tokens.get(free))} at ${free}; add the token to the language model first`,
+    );
+  const token = {
+    id: free,
+    content: IMAGE,
+    single_word: false,
+    lstrip: false,
+    rstrip: false,
+    normalized: false,
+    special: true,
+  };
+  const added = [...((text.tokenizerJson.added_tokens ?? []) as object[]), token];
+  return { ...text, tokenizerJson: { ...text.tokenizerJson, added_tokens: added }, imageTokenId: free };
+}
+
+/**
+ * The teacher, in 16 bits, with the student's tower where its own is the same up to its precision, so that features are computed once.
+ *
+ * @throws KdError `KD_CONFIG` where tower, image token or tokenizer are not the student's.
+ */
+export async function openTeacher(
+  folderOrId: string,
+  { keep, student }: { readonly keep: "float32" | HalfFormat; readonly student: Student },
+): Promise<Llava> {
+  const folder = await resolveModelFolder(folderOrId);
+  const { model: own } = await openLlava(folder, { keep });
+  const { config, params } = own;
+  if (config.image_token_index !== student.model.config.image_token_index)
+    throw new KdError(
+      "KD_CONFIG",
+      `${folder}: the image token must be ${student.model.config.image_token_index}, the student's, got ${config.image_token_index}; use models of one tokenizer`,
+    );
+  checkSameTokens((await readTextFiles(folder)).tokenizerJson, student.text.tokenizerJson, folder);
+  for (const name of student.model.groups.vision) {
+    const [mine, theirs] = [params.get(name), student.model.params.get(name)];
+    if (mine === undefined || theirs === undefined || !(await isSame(mine, theirs, keep)))
+      throw otherTower(folder, name);
+    mine.dispose();
+    params.set(name, theirs);
+  }
+  // The hash covers the configuration as it is written; that the two mean the same is what counts.
+  const { vision_config } = student.model.config;
+  if (towerText(config) !== towerText(student.model.config)) throw otherTower(folder, "its configuration");
+  return createLlava({ config: { ...config, vision_config }, params, processor: student.processor.name });
+}
+
+/** What decides features besides weights. */
+function towerText({ vision_config, vision_feature_layer, vision_feature_select_strategy }: LlavaConfig): string {
+  const { model_type: _, ...sizes } = vision_config as LlavaConfig["vision_config"] & { readonly model_type?: string };
+  return JSON.stringify([Object.entries(sizes).sort(), vision_feature_layer, vision_feature_select_strategy]);
+}
+
+type Weight = NonNullable<ReturnType<Params["get"]>>;
+
+/** Equal, or equal once the student's are rounded as the teacher's were. */
+async function isSame(mine: Weight, theirs: Weight, keep: "float32" | HalfFormat): Promise<boolean> {
+  const [a, b] = [(await mine.data()) as Float32Array, Float32Array.from(await theirs.data())];
+  // 8 bits of fraction in bf16, 11 in fp16 with its least step.
+  const [relative, least] = keep === "bf16" ? [2 ** -8, 0] : keep === "fp16" ? [2 ** -11, 2 ** -25] : [0, 0];
+  return (
+    a.length === b.length &&
+    a.every((x, i) => Math.abs(x - (b[i] as number)) <= Math.abs(b[i] as number) * relative + least)
+  );
+}
+
+const otherTower = (folder: string, name: string): KdError =>
+  new KdError(
+    "KD_CONFIG",
+    `${folder}: expected the student's vision tower, got another (${name} differs); teacher and student must share it: leave student.vision_tower out to take the teacher's`,
+  );
+
+function checkSameTokens(
+  teacher: Readonly<Record<string, unknown>>,
+  student: Readonly<Record<string, unknown>>,
+  folder: string,
+): void {
+  const [theirs, mine] = [tokensById(teacher), tokensById(student)];
+  for (const [id, token] of mine)
+    if (theirs.has(id) && theirs.get(id) !== token)
+      throw new KdError(
+        "KD_CONFIG",
+        `${folder}: token ${id} must be ${JSON.stringify(token)}, the student's, got ${JSON.stringify(theirs.get(id))}; teacher and student need one tokenizer`,
+      );
+}

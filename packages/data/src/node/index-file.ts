@@ -1,0 +1,56 @@
+import { createHash, randomUUID } from "node:crypto";
+import { open, readFile, rename, rm } from "node:fs/promises";
+import type { FileStamp } from "./file-stamp.ts";
+import { INDEX_BYTES, type RecordIndex, viewIndex } from "./record-index.ts";
+
+/** First line of an index file; the second is the checksum of all that follows. */
+const MAGIC = "kd-index 1\n";
+
+/** Where the index of a file lies: beside it, or in `folder` under a name of its own. */
+export function indexPath(file: string, folder?: string): string {
+  if (folder === undefined) return `${file}.kd-index`;
+  return `${folder}/${createHash("sha256").update(file).digest("hex").slice(0, 24)}.kd-index`;
+}
+
+const header = (stamp: FileStamp, format: string, body: Uint8Array): string => {
+  const head = JSON.stringify({ format, ...stamp });
+  return `${MAGIC}${createHash("sha256").update(head).update(body).digest("hex")} ${head}\n`;
+};
+
+/** The index that was written for this state of the file, or none: another state, another format, damaged. */
+export async function readIndexFile(path: string, stamp: FileStamp, format: string): Promise<RecordIndex | undefined> {
+  const bytes = await readFile(path).catch(() => undefined);
+  if (bytes === undefined || !bytes.subarray(0, MAGIC.length).equals(Buffer.from(MAGIC))) return undefined;
+  const end = bytes.indexOf("\n", MAGIC.length) + 1;
+  const body = bytes.subarray(end);
+  if (body.length % INDEX_BYTES !== 0 || bytes.subarray(0, end).toString() !== header(stamp, format, body))
+    return undefined;
+  const buffer = new SharedArrayBuffer(body.length);
+  new Uint8Array(buffer).set(body);
+  return viewIndex(buffer);
+}
+
+/** Writes aside, syncs and renames, so that a reader finds a whole index or none. False where the folder cannot be written. */
+export async function writeIndexFile(
+  path: string,
+  index: RecordIndex,
+  { stamp, format }: { stamp: FileStamp; format: string },
+): Promise<boolean> {
+  const aside = `${path}.${randomUUID()}.tmp`;
+  const body = new Uint8Array(index.buffer);
+  try {
+    const file = await open(aside, "wx");
+    try {
+      await file.writeFile(header(stamp, format, body));
+      await file.writeFile(body);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(aside, path);
+    return true;
+  } catch {
+    await rm(aside, { force: true }).catch(() => undefined); // an index is only a saving: without one the next start reads the file again
+    return false;
+  }
+}

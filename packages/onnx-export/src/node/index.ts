@@ -1,0 +1,1 @@
+export { type ExportedFile, type ExportOnnx, exportOnnx } from "./export-onnx.ts";

@@ -1,0 +1,9 @@
+export { type MetricsRow, metricsRow, type StepPlace } from "./metrics-row.ts";
+export {
+  formatDuration,
+  isMilestone,
+  overwritingLine,
+  type ProgressLineOptions,
+  progressLine,
+} from "./progress-line.ts";
+export { tensorboardEvent, tensorboardHeader } from "./tensorboard-event.ts";

@@ -1,0 +1,138 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { KdError, type StepReport } from "@kd/contract";
+import { metricsRow } from "../metrics-row.ts";
+import { beginRun, madeBy, metricsPath, offsetsOf } from "./begin-run.ts";
+import { createCheckpointer } from "./checkpointer.ts";
+import { openEventFile } from "./event-file.ts";
+import { writeJson } from "./files.ts";
+import { writing } from "./io-error.ts";
+import { openMetrics } from "./metrics-file.ts";
+import { checkpointsPath } from "./run-folder.ts";
+import type { RunEvent, RunOptions, RunResult, RunStage } from "./run-options.ts";
+import { summaryOf, summaryPath } from "./summary.ts";
+
+/**
+ * Runs stages one after another in a folder, and says what happens. Stopped in any way, by a kill too, the same call with `start: "resume"` goes
+ * on from the newest whole checkpoint with the same numbers. Leave the loop by aborting `signal`: `break` does not save.
+ *
+ * @throws KdError `KD_CONFIG` for a folder of another run; `KD_IO` for a disk that is full or cannot be written: what was saved before stays;
+ * `KD_DIVERGED` with the records of the step, also in `diverged.json`; `KD_DATA` for a stage that ends early.
+ */
+export async function* runStages(options: RunOptions): AsyncGenerator<RunEvent, RunResult, undefined> {
+  const { folder, stages, handOver, checkpointEvery = 200, keepLast = 2, evaluate, best: aim, signal } = options;
+  const notices: string[] = [];
+  let restored = await beginRun(options, notices);
+  for (const message of notices) yield { kind: "notice", message };
+  const offsets = offsetsOf(stages);
+  const first = restored?.step ?? 0;
+  let done = first;
+  let best = restored?.best;
+  const began = performance.now();
+  const saver = createCheckpointer(checkpointsPath(folder), { last: restored?.path, keepLast, keep: offsets });
+  const metrics = await openMetrics(metricsPath(folder), done);
+  const events = await openEventFile(folder, metrics.rows).catch(async (error) => {
+    await metrics.close();
+    throw error;
+  });
+  const result = (finished: boolean): RunResult => ({ finished, step: done, checkpoint: saver.last, best });
+  try {
+    if (metrics.rows.length < done)
+      yield {
+        kind: "notice",
+        message: `metrics.jsonl has ${metrics.rows.length} of the ${done} steps done: curves will have a gap`,
+      };
+    for (const [index, stage] of stages.entries()) {
+      const { name, totalSteps } = stage;
+      const [before, end] = [offsets[index] as number, offsets[index + 1] as number];
+      if (done >= end) {
+        yield { kind: "stage", stage: name, state: "finished-before", step: totalSteps };
+        continue;
+      }
+      const inside = done > before;
+      if (restored !== undefined && !inside) await handOver(restored.training);
+      yield { kind: "stage", stage: name, state: inside ? "resumes" : "begins", step: done - before };
+      const training = await stage.open(inside ? restored?.training : undefined);
+      restored = undefined; // as large as the model and its moments
+      const [started, from] = [performance.now(), done];
+      let cpu = process.cpuUsage();
+      try {
+        for await (const report of reportsOf(stage, training.reports, { folder, after: done - before })) {
+          const { user, system } = process.cpuUsage(cpu);
+          const atEnd = report.step === totalSteps;
+          const due = atEnd || report.step % (options.evaluateEvery ?? Math.max(1, Math.round(totalSteps / 10))) === 0;
+          const evaluation = evaluate !== undefined && due ? await evaluate(name, report.step) : {};
+          const place = {
+            stage: name,
+            before,
+            timestamp: Date.now() / 1000,
+            cpuSeconds: (user + system) / 1e6,
+            evaluation,
+          };
+          const row = metricsRow(report, place);
+          await metrics.append(row);
+          await events.append(row);
+          done = before + report.step;
+          const score = aim === undefined ? undefined : evaluation[aim.key];
+          const better = score !== undefined && isBetter(score, best?.score, aim?.lowest === true);
+          if (better) best = { score, step: done };
+          const millisecondsLeft = ((performance.now() - started) / (done - from)) * (totalSteps - report.step);
+          yield { kind: "step", stage: name, totalSteps, report, row, millisecondsLeft };
+          const stop = signal?.aborted === true;
+          if (stop || atEnd || better || report.step % checkpointEvery === 0) {
+            await metrics.sync(); // a checkpoint never knows of steps that metrics.jsonl does not
+            const where = { step: done, stage: name, stageStep: report.step, best, environment: madeBy(options) };
+            const milliseconds = await saver.save(where, training.save);
+            yield { kind: "checkpoint", path: saver.last as string, milliseconds };
+          }
+          if (stop && done < (offsets.at(-1) as number)) return result(false);
+          cpu = process.cpuUsage();
+        }
+        if (done < end)
+          throw new KdError(
+            "KD_DATA",
+            `${name}: expected ${totalSteps} steps, got ${done - before}; give it more data or fewer steps`,
+          );
+      } finally {
+        training.dispose();
+      }
+    }
+    if (restored !== undefined) await handOver(restored.training); // nothing was left to train
+    const seconds = { seconds: (performance.now() - began) / 1000, checkpointSeconds: saver.milliseconds / 1000 };
+    if (first < done || !existsSync(summaryPath(folder)))
+      await writing(folder, async () => writeJson(summaryPath(folder), await summaryOf(folder, result(true), seconds)));
+    return result(true);
+  } finally {
+    await metrics.close();
+    await events.close();
+  }
+}
+
+/** The reports; a loss that is not finite ends them with the records of its step written down. */
+async function* reportsOf(
+  { name, recordsOf }: RunStage,
+  reports: AsyncIterable<StepReport>,
+  { folder, after }: { readonly folder: string; readonly after: number },
+): AsyncGenerator<StepReport, void, undefined> {
+  let step = after;
+  try {
+    for await (const report of reports) {
+      step = report.step;
+      yield report;
+    }
+  } catch (cause) {
+    if (!KdError.is(cause) || (cause as KdError).code !== "KD_DIVERGED") throw cause;
+    const { message } = cause as KdError;
+    const records = (await recordsOf?.(step + 1)) ?? [];
+    const file = join(folder, "diverged.json");
+    await writing(file, () => writeJson(file, { stage: name, step: step + 1, message, records }));
+    const some = records.slice(0, 8).join(", ");
+    const list = records.length === 0 ? "" : ` Its records, all in ${file}: ${some}${records.length > 8 ? ", …" : ""}`;
+    throw new KdError("KD_DIVERGED", `${message}.${list}`, { cause });
+  }
+}
+
+function isBetter(score: number, before: number | undefined, lowest: boolean): boolean {
+  if (!Number.isFinite(score)) return false;
+  return before === undefined || (lowest ? score < before : score > before);
+}

@@ -1,1 +1,0 @@
-export { type Checkpoint, loadCheckpoint, saveCheckpoint } from "./checkpoint.ts";
