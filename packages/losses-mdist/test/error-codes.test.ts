@@ -39,7 +39,7 @@ const WRONG: [string, string, () => unknown][] = [
   ["KD_CONFIG", "topKRows: k must be", () => topKRows(student(), 4)],
   ["KD_CONFIG", "topKRows: k must be", () => topKRows(student(), 0)],
   ["KD_CONFIG", "topKRows: temperature", () => topKRows(student(), 1, { temperature: Number.POSITIVE_INFINITY })],
-  ["KD_DATA", "must have tokens", () => commonVocabulary([], ["a"])],
+  ["KD_DATA", "student must have tokens", () => commonVocabulary([], ["a"])],
   ["KD_DATA", "must stand for one string", () => commonVocabulary(["b"], ["a"])],
   [
     "KD_DATA",

@@ -98,6 +98,11 @@ describe.each(memoryEngines)("rows are checked on %s", (engine) => {
       () => ({ student: student(), teacher: topK({ ids: ids([0, 2], [0, 1]), vocabulary: 2 }) }),
     ],
     [
+      "KD_DATA",
+      "teacher.ids must be different in a row, got 1 twice in row 1",
+      () => ({ student: student(), teacher: topK({ ids: ids([0, 1], [1, 1]) }) }),
+    ],
+    [
       "KD_CONFIG",
       "divergence must be forwardKl for a teacher's top-k rows",
       () => ({ student: student(), teacher: topK(), divergence: { kind: "symmetricKl" } }),
