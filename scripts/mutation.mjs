@@ -41,7 +41,7 @@ const results = await new Stryker({
   tsconfigFile: "none",
   concurrency: Number(values.concurrency),
   // A mutant that does not end is found by counting; the clock is for those that wait, not for a machine that is busy.
-  timeoutMS: 120_000,
+  timeoutMS: 300_000,
   dryRunTimeoutMinutes: 30,
   tempDirName: `${folder}/sandbox`,
   incremental: values.incremental,
