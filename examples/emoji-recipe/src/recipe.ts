@@ -35,7 +35,7 @@ import { main } from "./train/main.ts";
 import { parseOptions, UsageError, wholeNumber } from "./train/options.ts";
 
 const USAGE = `npm run recipe -- [--name NAME] [--seeds N] [--schemes all] [--quick] [--last-steps N] [--no-blas]
-                      [--rdist FORM] [--gamma N] [--no-kl] [--resume [--from STAGE] | --overwrite]
+                      [--rdist FORM] [--gamma N] [--no-kl] [--cache-teacher] [--resume [--from STAGE] | --overwrite]
 
   --name NAME     folder under runs/; the date and time by default
   --seeds N       repeat with N seeds and report mean ± deviation; 1 by default
@@ -46,6 +46,7 @@ const USAGE = `npm run recipe -- [--name NAME] [--seeds N] [--schemes all] [--qu
   --rdist FORM    relation that distils: ${Object.keys(RELATION_FORMS).join(", ")}; raw by default
   --gamma N       its weight; 0.5, the paper's, by default
   --no-kl         distil the relation alone
+  --cache-teacher keep the teacher's rows in .cache/emoji, and take what is there: a run of the same seed distils without it
   --resume        go on with runs/NAME
   --from STAGE    train again from this stage on, as dpt-sft; what it builds on is kept
   --overwrite     start runs/NAME again`;
@@ -56,7 +57,7 @@ await main(async () => {
   const started = performance.now();
   const options = parseOptions(USAGE, {
     strings: ["name", "seeds", "schemes", "last-steps", "rdist", "gamma", "from"],
-    flags: ["quick", "no-blas", "no-kl", "resume", "overwrite"],
+    flags: ["quick", "no-blas", "no-kl", "cache-teacher", "resume", "overwrite"],
   });
   if (options.schemes !== undefined && options.schemes !== "all")
     throw new UsageError(`--schemes: expected "all", got "${options.schemes}"\n\n${USAGE}`);
@@ -74,7 +75,8 @@ await main(async () => {
   const stageNames = chains.flatMap((chain) => chain.stages.map(({ prefix }) => prefix));
   if (from !== undefined && !(options.resume && stageNames.includes(from)))
     throw new UsageError(`--from: expected --resume and one of ${[...new Set(stageNames)].join(", ")}, got "${from}"`);
-  const config = { seeds: seeds.length, chains, budget, quick: options.quick };
+  const cacheTeacher = options["cache-teacher"];
+  const config = { seeds: seeds.length, chains, budget, quick: options.quick, ...(cacheTeacher && { cacheTeacher }) };
   await openRun(folder, { config, resume: options.resume, overwrite: options.overwrite });
   await writeFile(join(folder, "command.txt"), `npm run recipe -- ${process.argv.slice(2).join(" ")}\n`);
 
@@ -101,6 +103,7 @@ await main(async () => {
     budget,
     blind,
     blas: !options["no-blas"],
+    cacheTeacher,
     from,
   });
   const isControl = (group: readonly Chain[]): boolean => group.some(({ name }) => name === CONTROL);

@@ -6,6 +6,7 @@ export { type GenerateOptions, generate, generateStream } from "./generate.ts";
 export { initLlava, trainableParams } from "./init.ts";
 export { type CreateLlava, createLlava, type Llava } from "./llava.ts";
 export { type ModelCard, type ModelCardResult, modelCard } from "./model-card.ts";
+export { modelHash } from "./model-hash.ts";
 export { llavaShapes } from "./names.ts";
 export { towerHash } from "./tower-hash.ts";
 export {

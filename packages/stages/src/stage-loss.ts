@@ -18,6 +18,7 @@ import {
   type VisionLanguageModel,
 } from "@kd/tensor-core";
 import { type DistillWeights, presets, type StageRecord } from "./stages.ts";
+import { isKept, keptTargets, type TaughtRows, type TeacherRows, targetsOf } from "./teacher-rows.ts";
 import type { MicroLoss } from "./train-options.ts";
 
 /** What a whole step is divided by. */
@@ -41,7 +42,9 @@ export function countsOf(step: readonly TokenBatch[]): Counts {
 export interface StageLossOptions {
   readonly stage: StageRecord;
   readonly student: VisionLanguageModel;
-  readonly teacher?: VisionLanguageModel;
+  readonly teacher?: VisionLanguageModel | TeacherRows;
+  /** What the teacher's kept rows are for this micro-batch. */
+  readonly taught?: TaughtRows | undefined;
   readonly weights?: DistillWeights;
   readonly temperature?: number;
   readonly divergence?: Divergence;
@@ -64,13 +67,9 @@ export function stageLoss(batch: TokenBatch, counts: Counts, options: StageLossO
   const response = responseRows(batch);
   const visual = visualRows(batch);
   const labels = labelsOf(batch, response, student.head.shape[0]);
-  // The teacher runs outside the gradient: none of its activations is kept.
-  const taught = teacher?.forward(batch).hidden;
   const rowsOf = (hidden: Tensor3D, rows: Int32Array): Tensor2D =>
     gatherRows(reshape(hidden, [-1, hidden.shape[2]]) as Tensor2D, tensor1d(rows, "int32")) as Tensor2D;
-  const teacherRows = (rows: Int32Array) =>
-    teacher === undefined || taught === undefined ? undefined : { hidden: rowsOf(taught, rows), head: teacher.head };
-  const targets = { response: teacherRows(response), visual: teacherRows(visual) };
+  const targets = teacherTargets({ teacher, taught: options.taught }, batch, { response, visual, temperature });
 
   return () => {
     const { hidden } = student.forward(batch, { training: true, trainable, gradientCheckpointing });
@@ -116,6 +115,18 @@ export function stageLoss(batch: TokenBatch, counts: Counts, options: StageLossO
     }
     return { loss, parts };
   };
+}
+
+function teacherTargets(
+  { teacher, taught }: Pick<StageLossOptions, "taught"> & { readonly teacher: StageLossOptions["teacher"] | undefined },
+  batch: TokenBatch,
+  { response, visual, temperature }: { response: Int32Array; visual: Int32Array; temperature: number },
+) {
+  if (teacher === undefined) return { response: undefined, visual: undefined };
+  if (!isKept(teacher)) return targetsOf(teacher, batch, { response, visual });
+  if (taught === undefined)
+    throw new KdError("KD_CONFIG", "stageLoss: a teacher's kept rows must be read before the step, got none");
+  return keptTargets(teacher.head, taught, { rows: { response: response.length, visual: visual.length }, temperature });
 }
 
 /** Labels of the response rows: the next token's. */

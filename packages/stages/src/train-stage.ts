@@ -1,8 +1,9 @@
-import { type AllReduce, KdError, type TokenBatch } from "@kd/contract";
+import { KdError, type TokenBatch } from "@kd/contract";
 import type { Divergence, VisionLanguageModel } from "@kd/tensor-core";
 import { numbersOverRanks } from "./over-ranks.ts";
 import { type Counts, countsOf, stageLoss } from "./stage-loss.ts";
 import type { DistillWeights, StageRecord } from "./stages.ts";
+import { isKept, type TaughtRows, type TeacherRows } from "./teacher-rows.ts";
 import { train } from "./train.ts";
 import type { TrainOptions, TrainReport } from "./train-options.ts";
 
@@ -12,8 +13,11 @@ export interface TrainStageOptions
   readonly stage: StageRecord;
   /** The model that is trained, in place. */
   readonly student: VisionLanguageModel;
-  /** Needed by stages that distil; it reads the same batches, so it must share token ids and visual tokens. */
-  readonly teacher?: VisionLanguageModel;
+  /**
+   * Needed by stages that distil; it reads the same batches, so it must share token ids and visual tokens. A model, or its rows as they were
+   * kept (`openTeacherRows` of `@kd/stages/node`).
+   */
+  readonly teacher?: VisionLanguageModel | TeacherRows;
   /** @defaultValue `presets.paper` */
   readonly weights?: DistillWeights;
   /** Of both softmaxes; the KL is multiplied by its square. @defaultValue 1, as in the paper */
@@ -45,10 +49,10 @@ export function trainStage(options: TrainStageOptions): AsyncGenerator<TrainRepo
       `trainStage: stage "${stage.name}" distils and needs a teacher, got none; pass one or choose pt or sft`,
     );
   const trainable = trainableNames(stage, student);
-  const loss = ({ batch, counts }: CountedBatch) =>
-    stageLoss(batch, counts, { ...options, trainable: new Set(trainable) });
+  const loss = ({ batch, counts, taught }: CountedBatch) =>
+    stageLoss(batch, counts, { ...options, taught, trainable: new Set(trainable) });
   const tokensOf = ({ batch }: CountedBatch) => batch.attentionMask.reduce((sum, bit) => sum + bit, 0);
-  const steps = countSteps(options.steps, options.allReduce);
+  const steps = countSteps(options);
   return train({ ...rest, steps, params: student.params, trainable, loss, learningRate, tokensOf, where: stage.name });
 }
 
@@ -56,14 +60,34 @@ interface CountedBatch {
   readonly batch: TokenBatch;
   /** Of its whole step, over all ranks. */
   readonly counts: Counts;
+  readonly taught: TaughtRows | undefined;
 }
 
-async function* countSteps(
-  steps: TrainStageOptions["steps"],
-  allReduce: AllReduce | undefined,
-): AsyncGenerator<CountedBatch[]> {
+async function* countSteps(options: TrainStageOptions): AsyncGenerator<CountedBatch[]> {
+  const { stage, steps, allReduce, state } = options;
+  const teacher = stage.distills && options.teacher && isKept(options.teacher) ? options.teacher : undefined;
+  let number = state?.step ?? 0;
   for await (const step of steps) {
+    number++;
     const counts = (await numbersOverRanks({ ...countsOf(step) }, allReduce)) as unknown as Counts;
-    yield step.map((batch) => ({ batch, counts }));
+    const counted: CountedBatch[] = [];
+    for (const [i, batch] of step.entries())
+      counted.push({
+        batch,
+        counts,
+        taught:
+          teacher && (await named(`${stage.name}, step ${number}, micro-batch ${i + 1}`, () => teacher.rows(batch))),
+      });
+    yield counted;
+  }
+}
+
+/** The work, whose error says where it was done. */
+async function named<T>(where: string, work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!KdError.is(error)) throw error;
+    throw new KdError(error.code, `${where}: ${error.message}`, { cause: error });
   }
 }

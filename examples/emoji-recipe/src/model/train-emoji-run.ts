@@ -10,6 +10,7 @@ import {
   restoreWeights,
   resumable,
   type StageRecord,
+  type TeacherRows,
   trainableNames,
   trainStage,
 } from "@kd/stages";
@@ -30,7 +31,7 @@ interface EmojiStage {
   /** What the progress line calls it. */
   readonly name: string;
   readonly stage: StageRecord;
-  readonly teacher?: VisionLanguageModel;
+  readonly teacher?: VisionLanguageModel | TeacherRows;
   /** @defaultValue the paper's */
   readonly weights?: DistillWeights | undefined;
   readonly records: readonly EmojiRecord[];
@@ -72,8 +73,10 @@ export async function trainEmojiRun(run: EmojiRun): Promise<void> {
 }
 
 /** All that decides what a stage does to the weights that it is given. */
-function settingsOf({ name, stage, weights, records, totalSteps, learningRate, seed, noise = 0 }: EmojiStage): object {
-  const distills = weights === undefined ? {} : { weights };
+function settingsOf(settings: EmojiStage): object {
+  const { name, stage, teacher, weights, records, totalSteps, learningRate, seed, noise = 0 } = settings;
+  const kept = teacher !== undefined && !("forward" in teacher) ? { keptTeacher: true } : {}; // its numbers are rounded
+  const distills = { ...kept, ...(weights === undefined ? {} : { weights }) };
   return { name, stage: stage.name, totalSteps, learningRate, seed, noise, records: records.length, ...distills };
 }
 

@@ -1,25 +1,21 @@
-import { createHash } from "node:crypto";
-import { existsSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { KdError } from "@kd/contract";
+import { contentHash } from "@kd/disk-cache/node";
 import { createFeatureCache, type FeatureCache, type Llava } from "@kd/mllm";
-import { toFloat32 } from "@kd/safetensors";
-import { readSafetensors, writeSafetensors } from "@kd/safetensors/node";
+import { openDiskFeatures } from "@kd/mllm/node";
 import type { Gallery } from "../data/gallery.ts";
+import { drawingsOf } from "../data/scenes.ts";
 import { addFeatures, viewKey } from "../model/features.ts";
-import { IMAGE_TOKENS } from "../model/text.ts";
+import { CACHE_FOLDER } from "./cache-folder.ts";
 
-const FOLDER = fileURLToPath(new URL("../../../../.cache/emoji", import.meta.url));
-const VERSION = 1; // raise when the views of the same images change
+const VERSION = 1; // raise when the views of the same pictures change
+const CHUNK = 512;
 
 /** Images with the number of views that each needs. */
 export type Wanted = readonly { readonly images: readonly string[]; readonly views: number }[];
 
 /**
- * Features of the frozen tower, computed once and kept in half precision under a name made of the tower's hash and the images. They are
- * read back even when just computed, so that a first and a second run see the same numbers.
+ * Features of the frozen tower, computed once and kept in half precision under keys made of the tower's hash, the drawings' pixels and the view.
+ * They are read back even when just computed, so that a first and a second run see the same numbers.
  */
 export async function openFeatures(options: {
   model: Llava;
@@ -28,43 +24,45 @@ export async function openFeatures(options: {
   onProgress?: (done: number, total: number) => void;
 }): Promise<FeatureCache> {
   const { model, gallery, wanted, onProgress } = options;
-  const keys = keysOf(wanted);
-  const path = featurePath(model.tower, keys);
-  if (!existsSync(path)) {
-    const made = createFeatureCache(model.tower);
-    for (const { images, views } of wanted)
-      await addFeatures(made, { model, gallery, images, views, ...(onProgress ? { onProgress } : {}) });
-    const { data, shape } = made.batch(keys);
-    await mkdir(FOLDER, { recursive: true });
-    await writeSafetensors(path, [["features", { dtype: "F16", shape: [...shape], data }]], { tower: model.tower });
+  const disk = openDiskFeatures(join(CACHE_FOLDER, "features"), { tower: model.tower });
+  const contentOf = contentKeys(gallery);
+  const byName: FeatureCache = {
+    tower: disk.tower,
+    has: (key) => disk.has(contentOf(key)),
+    add: (keys, features) => disk.add(keys.map(contentOf), features),
+    batch: (keys) => disk.batch(keys.map(contentOf)),
+  };
+  for (const { images, views } of wanted)
+    await addFeatures(byName, { model, gallery, images, views, ...(onProgress ? { onProgress } : {}) });
+  const inMemory = createFeatureCache(model.tower);
+  const keys = [...new Set(wanted.flatMap(({ images, views }) => images.flatMap((image) => viewsOf(image, views))))];
+  for (let start = 0; start < keys.length; start += CHUNK) {
+    const chunk = keys.slice(start, start + CHUNK);
+    inMemory.add(chunk, byName.batch(chunk));
   }
-  return readFeatures(path, model.tower, keys);
+  disk.close();
+  return inMemory;
 }
 
-async function readFeatures(path: string, tower: string, keys: readonly string[]): Promise<FeatureCache> {
-  const stored = (await readSafetensors(path)).tensors.get("features");
-  const [count, tokens, width] = stored?.shape ?? [];
-  if (stored === undefined || count !== keys.length || tokens !== IMAGE_TOKENS || width === undefined)
-    throw new KdError(
-      "KD_DATA",
-      `${path}: expected features of ${keys.length} images, got [${stored?.shape.join(", ") ?? ""}]; remove the file`,
-    );
-  const cache = createFeatureCache(tower);
-  cache.add(keys, { kind: "features", data: toFloat32(stored), shape: [count, tokens, width], tower });
-  return cache;
-}
+const viewsOf = (image: string, views: number): string[] =>
+  Array.from({ length: views }, (_, view) => viewKey(image, view));
 
-function keysOf(wanted: Wanted): string[] {
-  const keys = wanted.flatMap(({ images, views }) =>
-    images.flatMap((image) => Array.from({ length: views }, (_, view) => viewKey(image, view))),
-  );
-  return [...new Set(keys)].sort();
-}
-
-function featurePath(tower: string, keys: readonly string[]): string {
-  const name = createHash("sha256")
-    .update(JSON.stringify([VERSION, tower, keys]))
-    .digest("hex")
-    .slice(0, 16);
-  return join(FOLDER, `features-${name}.safetensors`);
+/** From a view's name to what its pixels are made of: the drawings, and the name, which seeds the augmentation. */
+function contentKeys(gallery: Gallery): (key: string) => string {
+  const drawings = new Map<string, string>();
+  const keys = new Map<string, string>();
+  const hashOf = (image: string): string =>
+    drawingsOf(gallery, image)
+      .map((picture) => {
+        if (picture === null) return "";
+        const known = drawings.get(picture.id) ?? contentHash([picture.rgba]);
+        drawings.set(picture.id, known);
+        return known;
+      })
+      .join();
+  return (key) => {
+    const known = keys.get(key) ?? contentHash([`views ${VERSION}`, key, hashOf(key.slice(0, key.lastIndexOf("#")))]);
+    keys.set(key, known);
+    return known;
+  };
 }

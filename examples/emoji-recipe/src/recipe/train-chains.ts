@@ -9,6 +9,7 @@ import type { Scores } from "../model/evaluate.ts";
 import { trainEmojiRun } from "../model/train-emoji-run.ts";
 import { evaluateCells } from "./evaluate-cells.ts";
 import { writeJson } from "./json-file.ts";
+import { openKeptTeacher } from "./kept-teacher.ts";
 import { type Materials, newStudent } from "./materials.ts";
 import { type Chain, runFolder } from "./schemes.ts";
 
@@ -24,11 +25,15 @@ export async function trainChains(options: {
   folder: string;
   learningRate: number;
   materials: Materials;
+  /** Distil from the teacher's kept rows; what is missing is computed and kept. @defaultValue false */
+  cacheTeacher?: boolean;
   /** Stage to begin again with, in every chain that has it. */
   from?: string | undefined;
 }): Promise<void> {
   const { chains, seed, folder, learningRate, materials, from } = options;
-  const { text, cache, views, teacher } = materials;
+  const { text, cache, views } = materials;
+  const kept = options.cacheTeacher ? await openKeptTeacher(materials.teacher) : undefined;
+  const teacher = kept ?? materials.teacher;
   const agreement = agreementWith(materials);
   for (const chain of chains) {
     const result = join(runFolder(folder, chain), "result.json");
@@ -56,6 +61,7 @@ export async function trainChains(options: {
     await writeJson(result, { cells: await evaluateCells(student, materials) } satisfies ChainResult);
     disposeModel(student);
   }
+  kept?.close();
 }
 
 function disposeModel({ params }: Llava): void {

@@ -16,6 +16,8 @@ export interface Job {
   readonly blind: boolean;
   /** `false`: the kernels' own product instead of a BLAS, `true`: the best there is. */
   readonly blas: boolean;
+  /** Distil from the teacher's kept rows. */
+  readonly cacheTeacher: boolean;
   /** Stage to begin again with. */
   readonly from?: string | undefined;
 }

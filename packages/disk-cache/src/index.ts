@@ -1,0 +1,1 @@
+export { type PackedArray, packArrays, unpackArrays } from "./pack-arrays.ts";

@@ -1,0 +1,137 @@
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, readSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { checksumOf, ENTRY, headOf, keyAt, type Place, placeAt, shortKey } from "./index-entry.ts";
+import { cacheError } from "./io-error.ts";
+import { createShard, type ShardWriter } from "./shard-writer.ts";
+
+/** Options of {@link openDiskCache}. */
+export interface DiskCacheOptions {
+  /** What the bytes of an entry are, with a version: files of another format are left alone, and their entries are not there. */
+  readonly format: string;
+  /** Bytes after which another pair of files is begun. @defaultValue 1 GiB */
+  readonly shardBytes?: number;
+}
+
+export interface CacheSize {
+  readonly entries: number;
+  /** Of the entries, without index and what has been replaced. */
+  readonly bytes: number;
+}
+
+/** Bytes on disk under keys. Any number of processes read and add at once; what another adds after this one has opened is not seen. */
+export interface DiskCache {
+  readonly folder: string;
+  /** What was found damaged or of another format, a line each; such entries are not there, and may be added again. */
+  readonly notices: readonly string[];
+  size(): CacheSize;
+  has(key: string): boolean;
+  /** The bytes of an entry, checked; valid until the next call. Undefined where there is none, or a damaged one. */
+  get(key: string): Uint8Array | undefined;
+  /** Adds entries, all in one write; a kill loses these at most. What is there already is not added again. */
+  add(entries: Iterable<readonly [key: string, bytes: Uint8Array]>): void;
+  close(): void;
+}
+
+interface Found extends Place {
+  readonly shard: number;
+}
+
+/**
+ * Opens a folder of cached entries, made where it is not there. It is read with positional reads into one buffer (Node maps no files).
+ *
+ * @throws KdError `KD_IO` for a folder that cannot be read; `add` also for one that cannot be written or a full disk, what was there stays.
+ */
+export function openDiskCache(folder: string, { format, shardBytes = 2 ** 30 }: DiskCacheOptions): DiskCache {
+  const notices: string[] = [];
+  const places = new Map<string, Found>();
+  const shards: { readonly path: string; file?: number }[] = [];
+  let [writer, bytes, buffer] = [undefined as ShardWriter | undefined, 0, Buffer.alloc(2 ** 16)];
+  const put = (key: Buffer, place: Found): void => {
+    const name = key.toString("latin1"); // the last one counts: it may stand for a damaged one
+    bytes += place.length - (places.get(name)?.length ?? 0);
+    places.set(name, place);
+  };
+  cacheError(folder, "read", () => {
+    mkdirSync(folder, { recursive: true });
+    for (const name of readdirSync(folder).sort()) {
+      if (!name.endsWith(".index")) continue;
+      const path = join(folder, name.slice(0, -".index".length));
+      const index = readFileSync(`${path}.index`);
+      const end = statSync(`${path}.data`, { throwIfNoEntry: false })?.size ?? 0;
+      if (index.length < ENTRY) continue; // killed at its very beginning
+      if (!index.subarray(0, ENTRY).equals(headOf(format))) {
+        notices.push(`${path}.index: of another format or version; it is left alone`);
+        continue;
+      }
+      shards.push({ path });
+      for (let at = ENTRY; at + ENTRY <= index.length; at += ENTRY) {
+        const place = placeAt(index, at);
+        if (Number.isSafeInteger(place.offset) && place.offset >= 0 && place.offset + place.length <= end)
+          put(keyAt(index, at), { ...place, shard: shards.length - 1 });
+        else notices.push(`${path}.data: cut off; an entry at ${place.offset} is not there`);
+      }
+    }
+  });
+  const cache: DiskCache = {
+    folder,
+    notices,
+    size: () => ({ entries: places.size, bytes }),
+    has: (key) => places.has(shortKey(key).toString("latin1")),
+    get: (key) => {
+      const short = shortKey(key);
+      const place = places.get(short.toString("latin1"));
+      if (place === undefined) return undefined;
+      const shard = shards[place.shard] as (typeof shards)[number];
+      if (buffer.length < place.length) buffer = Buffer.alloc(place.length);
+      const read = buffer.subarray(0, place.length);
+      const whole = cacheError(`${shard.path}.data`, "read", () => {
+        shard.file ??= openSync(`${shard.path}.data`, "r");
+        return fill(shard.file, read, place.offset);
+      });
+      if (whole && checksumOf(short, read) === place.checksum) return read;
+      notices.push(`${shard.path}.data: an entry at ${place.offset} is damaged and not used`);
+      places.delete(short.toString("latin1"));
+      bytes -= place.length;
+      return undefined;
+    },
+    add: (entries) => {
+      const fresh = new Map<string, { readonly key: Buffer; readonly bytes: Uint8Array }>();
+      for (const [key, bytes] of entries) {
+        const short = shortKey(key);
+        const name = short.toString("latin1");
+        if (!places.has(name) && !fresh.has(name)) fresh.set(name, { key: short, bytes });
+      }
+      if (fresh.size === 0) return;
+      cacheError(folder, "write", () => {
+        if (writer === undefined || writer.size() >= shardBytes) {
+          writer?.close();
+          writer = undefined;
+          writer = createShard(folder, format);
+          shards.push({ path: writer.path });
+        }
+        const added = [...fresh.values()];
+        for (const [i, place] of writer.append(added).entries())
+          put((added[i] as { key: Buffer }).key, { ...place, shard: shards.length - 1 });
+      });
+    },
+    close: () => {
+      writer?.close();
+      writer = undefined;
+      for (const shard of shards) {
+        if (shard.file !== undefined) closeSync(shard.file);
+        delete shard.file;
+      }
+    },
+  };
+  return cache;
+}
+
+/** Whether the file had that many bytes there. */
+function fill(file: number, target: Buffer, position: number): boolean {
+  for (let at = 0; at < target.length; ) {
+    const read = readSync(file, target, at, Math.min(2 ** 30, target.length - at), position + at);
+    if (read === 0) return false;
+    at += read;
+  }
+  return true;
+}

@@ -1,0 +1,2 @@
+export { contentHash, hashFiles } from "./content-hash.ts";
+export { type CacheSize, type DiskCache, type DiskCacheOptions, openDiskCache } from "./disk-cache.ts";
