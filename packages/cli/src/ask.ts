@@ -1,16 +1,15 @@
 import { setImmediate } from "node:timers/promises";
 import { KdError, type TokenBatch } from "@kd/contract";
-import { collate, type Sample, streamText } from "@kd/data";
+import { collate, streamText } from "@kd/data";
 import { generateStream } from "@kd/mllm";
 import { type DecodingOptions, streamTokens } from "@kd/slm";
 import type { OpenModel } from "./open-model.ts";
-
-const TAG = "<image>";
+import type { Prompt } from "./prompt.ts";
 
 /** A question to a model, with how to choose the tokens of the answer. */
 export interface Question extends Omit<DecodingOptions, "eosTokenIds" | "stopWhen"> {
-  /** The whole prompt; `<image>` stands for a picture. */
-  readonly prompt: string;
+  /** The whole prompt, of `promptOf` or `rawPrompt`. */
+  readonly prompt: Prompt;
   /** Files of the pictures, in the order of their places. */
   readonly images: readonly string[];
   /** The answer ends before the first of these texts. */
@@ -81,25 +80,10 @@ export async function ask(
 }
 
 async function promptBatch(model: OpenModel, { prompt, images }: Question): Promise<TokenBatch> {
-  const { text, config, vision } = model;
-  const segments = prompt.split(TAG);
+  const { config, vision } = model;
+  const { inputIds, imageSpans } = prompt;
   if (vision === undefined && images.length > 0)
     throw new KdError("KD_CONFIG", `${model.folder}: a language model sees no pictures; use a LLaVA folder`);
-  if (segments.length - 1 !== images.length)
-    throw new KdError(
-      "KD_DATA",
-      `prompt: expected ${images.length} ${TAG}, one a picture, got ${segments.length - 1}; write it where the picture belongs`,
-    );
-  const inputIds: number[] = [];
-  const imageSpans: Sample["imageSpans"][number][] = [];
-  for (const [i, segment] of segments.entries()) {
-    if (i > 0 && vision !== undefined) {
-      const { tokens: length } = vision.processor;
-      imageSpans.push({ start: inputIds.length, length });
-      inputIds.push(...Array<number>(length).fill(vision.model.config.image_token_index));
-    }
-    if (segment !== "") inputIds.push(...text.tokenizer.encode(segment));
-  }
   if (inputIds.length === 0) throw new KdError("KD_DATA", "prompt: expected a text, got none; give one");
   const batch = collate([{ inputIds, labels: inputIds, imageSpans }], { padId: 0, vocabSize: config.vocab_size });
   if (vision === undefined || images.length === 0) return batch;

@@ -1,9 +1,13 @@
 import { join } from "node:path";
 import { KdError } from "@kd/contract";
-import { resolveModelFolder } from "@kd/mllm/node";
+import { loadChatTemplate } from "@kd/data/node";
+import { readSafetensors } from "@kd/safetensors/node";
+import { parseLoraConfig } from "@kd/slm";
+import { isAdapter } from "./adapter.ts";
 import { readJson } from "./json-file.ts";
 import { type Layout, type ModelLayout, readLayout, type Tensors } from "./model-layout.ts";
-import { readTextFiles, tokensById } from "./text-files.ts";
+import { resolveFolder } from "./resolve-folder.ts";
+import { readTextFiles, readTokens } from "./text-files.ts";
 
 /** What a model folder holds; plain data. */
 export interface Inspection {
@@ -30,7 +34,8 @@ export interface Inspection {
 
 /** Reads a model folder, or an id of the hub, without its weights. */
 export async function inspectFolder(folderOrId: string): Promise<Inspection> {
-  const folder = await resolveModelFolder(folderOrId);
+  const folder = await resolveFolder(folderOrId);
+  if (await isAdapter(folder)) return inspectAdapter(folder);
   const config = await readJson(join(folder, "config.json"));
   const findings: string[] = [];
   const { layout, shapes, sizes, image, tensors } = await readLayout(folder, config, findings);
@@ -43,6 +48,43 @@ export async function inspectFolder(folderOrId: string): Promise<Inspection> {
     sizes,
     tokenizer: await inspectTokenizer(folder, layout, sizes.vocab_size as number | undefined, findings),
     image,
+    findings,
+  };
+}
+
+/** What is counted of a tensor. */
+interface Sized {
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  /** Bytes. */
+  readonly length: number;
+}
+
+/** A PEFT adapter: its sizes, and the base that it names. */
+async function inspectAdapter(folder: string): Promise<Inspection> {
+  const file = join(folder, "adapter_config.json");
+  const raw = await readJson(file);
+  const findings: string[] = [];
+  const { tensors } = await readSafetensors(join(folder, "adapter_model.safetensors"));
+  const located = [...tensors].map(
+    ([name, { dtype, shape, data }]) => [name, { dtype, shape, length: data.byteLength }] as const,
+  );
+  let sizes: Inspection["sizes"] = {};
+  try {
+    const { r, lora_alpha, lora_dropout, target_modules } = parseLoraConfig(raw, file);
+    sizes = { base_model: raw.base_model_name_or_path ?? "not named", r, lora_alpha, lora_dropout, target_modules };
+  } catch (error) {
+    if (!KdError.is(error)) throw error;
+    findings.push(error.message.replaceAll(/\s*\n\s*/g, " "));
+  }
+  return {
+    folder,
+    layout: "peft-adapter",
+    model_type: "none",
+    parts: partsOf(new Map(located), "peft-adapter"),
+    sizes,
+    tokenizer: null,
+    image: null,
     findings,
   };
 }
@@ -68,9 +110,10 @@ function compare(tensors: Tensors, shapes: ReadonlyMap<string, readonly number[]
   ];
 }
 
-function partsOf(tensors: Tensors, layout: Layout): Inspection["parts"] {
+function partsOf(tensors: ReadonlyMap<string, Sized>, layout: Layout): Inspection["parts"] {
   const partOf = (name: string): string => {
     if (layout === "unknown") return name.split(".")[0] as string;
+    if (layout === "peft-adapter") return "adapter";
     if (layout === "language-model" || layout === "vision-tower") return layout.replace("-", " ");
     if (name.startsWith("vision_tower.")) return "vision tower";
     return name.startsWith("multi_modal_projector.") ? "projector" : "language model";
@@ -94,8 +137,9 @@ async function inspectTokenizer(
 ): Promise<Inspection["tokenizer"]> {
   if (layout === "vision-tower") return null;
   try {
-    const { tokenizerJson, chatTemplate, eosTokenIds } = await readTextFiles(folder);
-    const tokens = tokensById(tokenizerJson);
+    const { eosTokenIds } = await readTextFiles(folder);
+    const tokens = await readTokens(folder);
+    const chatTemplate = await loadChatTemplate(folder);
     const beyond = [...tokens.keys()].filter((id) => vocabulary !== undefined && id >= vocabulary);
     if (beyond.length > 0)
       findings.push(`the tokenizer has ${beyond.length} ids beyond the embedding's ${vocabulary} rows`);

@@ -5,6 +5,7 @@ import { openLlava } from "@kd/mllm/node";
 import { openWeights, type Weights } from "@kd/safetensors/node";
 import { parseSlmConfig, type SlmConfig, slmShapes } from "@kd/slm";
 import { parseVisionConfig, type VisionConfig, visionShapes } from "@kd/vision-encoder";
+import { isLlava } from "./open-model.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -12,7 +13,14 @@ type Json = Readonly<Record<string, unknown>>;
 export type Tensors = Weights["tensors"];
 
 /** What a model folder is; `tinyllava` in one checkpoint or in parts; `unknown` where this version reads no such model. */
-export type Layout = "llava" | "tinyllava" | "tinyllava-parts" | "language-model" | "vision-tower" | "unknown";
+export type Layout =
+  | "llava"
+  | "tinyllava"
+  | "tinyllava-parts"
+  | "language-model"
+  | "vision-tower"
+  | "peft-adapter"
+  | "unknown";
 
 /** What a model folder says of its model. */
 export interface ModelLayout {
@@ -43,8 +51,7 @@ export async function readLayout(folder: string, config: Json, findings: string[
 async function recognise(folder: string, config: Json): Promise<ModelLayout> {
   const file = join(folder, "config.json");
   const type = String(config.model_type ?? "none");
-  const isLlava = config.vision_config !== undefined && type !== "siglip" && type !== "clip";
-  if (isLlava || type === "tinyllava") {
+  if (isLlava(config)) {
     const { layout, config: llava, parts } = await openLlava(folder);
     const named = parts.flatMap(({ weights, rename }) =>
       [...weights.tensors].map(([name, tensor]) => [rename(name), tensor] as const),

@@ -1,13 +1,15 @@
 import { join } from "node:path";
 import { KdError } from "@kd/contract";
+import { checkVocabulary } from "@kd/data";
 import type { Llava } from "@kd/mllm";
-import { loadLlava, openLlava as recognise, resolveModelFolder } from "@kd/mllm/node";
+import { checkTokenizer, loadLlava, openLlava as recognise } from "@kd/mllm/node";
 import type { SlmConfig } from "@kd/slm";
 import { loadSlm } from "@kd/slm/node";
 import type { HalfFormat, Params } from "@kd/tensor-core";
+import { adapted, adaptedLlava, withBase } from "./adapter.ts";
 import { type ImageProcessor, openImageProcessor } from "./image-processor.ts";
 import { readJson } from "./json-file.ts";
-import { readTextFiles, type TextFiles, tokensById } from "./text-files.ts";
+import { readTextFiles, type TextFiles } from "./text-files.ts";
 
 /** A model folder, opened. */
 export interface OpenModel {
@@ -19,16 +21,31 @@ export interface OpenModel {
   readonly vision?: { readonly model: Llava; readonly processor: ImageProcessor };
 }
 
-/** A LLaVA folder, a language model's, or an id of the hub. Throws `KD_CONFIG`, `KD_WEIGHTS`, `KD_SAFETENSORS` or `KD_DATA` with the file's name. */
-export async function openModel(folderOrId: string): Promise<OpenModel> {
-  const folder = await resolveModelFolder(folderOrId);
+/**
+ * A LLaVA folder of any layout, a language model's, or an id of the hub; with a PEFT adapter merged where one is given or is what the folder
+ * holds. Throws `KD_CONFIG`, `KD_WEIGHTS`, `KD_SAFETENSORS` or `KD_DATA` with the file's name.
+ */
+export async function openModel(
+  folderOrId: string,
+  options: { readonly adapter?: string | undefined } = {},
+): Promise<OpenModel> {
+  const { folder, adapter } = await withBase(folderOrId, options.adapter);
   const raw = await readJson(join(folder, "config.json"));
   const text = await readTextFiles(folder);
-  if (raw.vision_config === undefined)
-    return { folder, text, ...(await loadSlm(folder, { prefix: "language_model." })) };
-  const vision = await openLlava(folder);
-  checkTokenizer(text, vision.model.config.text_config, folder);
-  return { folder, text, config: vision.model.config.text_config, params: vision.model.params, vision };
+  if (!isLlava(raw)) {
+    const model = await loadSlm(folder, { prefix: "language_model." });
+    checkIds(text, model.config);
+    return { folder, text, ...(adapter === undefined ? model : await adapted(model, adapter)) };
+  }
+  const { model: base, processor } = await openLlava(folder);
+  await checkTokenizer(folder, base.config);
+  const model = adapter === undefined ? base : await adaptedLlava(base, adapter);
+  return { folder, text, config: model.config.text_config, params: model.params, vision: { model, processor } };
+}
+
+/** Whether a `config.json` is a LLaVA's, of Hugging Face's or TinyLLaVA's layout; a whole SigLIP or CLIP has a `vision_config`, too. */
+export function isLlava({ model_type: type, vision_config }: Readonly<Record<string, unknown>>): boolean {
+  return type === "tinyllava" || (vision_config !== undefined && type !== "siglip" && type !== "clip");
 }
 
 /** The model of a LLaVA folder with its processor; `keep` as `loadLlava`. */
@@ -41,11 +58,11 @@ export async function openLlava(
 }
 
 /** A tokenizer with more ids than the embedding has rows is another model's. */
-function checkTokenizer({ tokenizerJson }: TextFiles, { vocab_size: rows }: SlmConfig, folder: string): void {
-  const largest = [...tokensById(tokenizerJson).keys()].reduce((a, b) => Math.max(a, b), -1);
-  if (largest >= rows)
-    throw new KdError(
-      "KD_CONFIG",
-      `${join(folder, "tokenizer.json")}: expected ids below ${rows}, the rows of the embedding, got ${largest}; use this model's own tokenizer`,
-    );
+function checkIds({ folder, tokenizer }: TextFiles, { vocab_size: vocabSize }: SlmConfig): void {
+  try {
+    checkVocabulary({ tokenizerSize: tokenizer.size, vocabSize });
+  } catch (cause) {
+    if (!KdError.is(cause)) throw cause;
+    throw new KdError(cause.code, `${join(folder, "tokenizer.json")}: ${cause.message}`, { cause });
+  }
 }

@@ -1,11 +1,14 @@
 import { createRequire } from "node:module";
 import { Command } from "commander";
+import { cacheCommand } from "./commands/cache.ts";
 import { chatCommand } from "./commands/chat.ts";
 import { convertCommand } from "./commands/convert.ts";
+import { dataCommand } from "./commands/data.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { exportCommand } from "./commands/export.ts";
 import { generateCommand } from "./commands/generate.ts";
 import { inspectCommand } from "./commands/inspect.ts";
+import { reportCommand } from "./commands/report.ts";
 import { trainCommand } from "./commands/train.ts";
 
 /** Every command, in the order that `kd --help` lists them; a new one is a file and a line here. */
@@ -17,6 +20,9 @@ const COMMANDS = [
   convertCommand,
   exportCommand,
   trainCommand,
+  cacheCommand,
+  reportCommand,
+  dataCommand,
 ];
 
 /** The `kd` command. A wrong command line throws commander's `CommanderError` after printing what is wrong. */
@@ -40,6 +46,7 @@ Exit codes: 0 done, 1 failed, 2 bad usage, 130 stopped by Ctrl-C after saving.`,
     );
   for (const make of COMMANDS) {
     const command = make().copyInheritedSettings(program);
+    for (const inner of command.commands) inner.copyInheritedSettings(program);
     program.addCommand(command);
   }
   return program;

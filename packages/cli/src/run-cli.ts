@@ -10,7 +10,8 @@ import { paint } from "./terminal.ts";
  * @returns the exit code: 0 done, 1 failed, 2 bad usage, 130 stopped by Ctrl-C after saving
  */
 export async function runCli(argv: readonly string[]): Promise<number> {
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1)); // kd … | head
+  if (process.stdout.listenerCount("error") === 0)
+    process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1)); // kd … | head
   try {
     await createProgram().parseAsync([...argv], { from: "user" });
     return 0;

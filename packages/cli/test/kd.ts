@@ -1,8 +1,11 @@
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { vi } from "vitest";
 import { oneEngine } from "../../tensor-core/test/engines.ts";
+import { runCli } from "../src/run-cli.ts";
 
-const BIN = fileURLToPath(new URL("../dist/bin.js", import.meta.url));
+/** The built command. */
+export const BIN = fileURLToPath(new URL("../dist/bin.js", import.meta.url));
 /** One thread and no library: the same bits everywhere, and a fast start. */
 export const ENVIRONMENT = { KD_ENGINE: oneEngine("wasm"), KD_BLAS: "none", KD_THREADS: "1" } as const;
 
@@ -36,4 +39,21 @@ export function kd(args: readonly string[], { input = "", env = {}, onError }: R
   child.stdin.on("error", () => {}); // a command that failed reads nothing
   child.stdin.end(input);
   return new Promise((done) => child.on("close", (code) => done({ code, out, err })));
+}
+
+/** Runs a command in this process, which has started its engine already: half a second of CPU time less. */
+export async function kdHere(args: readonly string[]): Promise<Ran> {
+  const [out, err]: [string[], string[]] = [[], []];
+  const spies = [
+    vi.spyOn(process.stdout, "write").mockImplementation((chunk) => out.push(String(chunk)) > 0),
+    vi.spyOn(process.stderr, "write").mockImplementation((chunk) => err.push(String(chunk)) > 0),
+  ];
+  for (const [name, value] of Object.entries({ ...ENVIRONMENT, NO_COLOR: "1" })) vi.stubEnv(name, value);
+  try {
+    const code = await runCli(args);
+    return { code, out: out.join(""), err: err.join("") };
+  } finally {
+    for (const spy of spies) spy.mockRestore();
+    vi.unstubAllEnvs();
+  }
 }

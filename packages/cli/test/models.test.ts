@@ -10,7 +10,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { tokenizerJson } from "../../data/test/tiny-tokenizer.ts";
 import { preprocessorConfig } from "../src/image-processor.ts";
 import { makeFolders } from "./folders.ts";
-import { kd } from "./kd.ts";
+import { kd, kdHere } from "./kd.ts";
 
 let home: string;
 const at = (...names: string[]): string => join(home, ...names);
@@ -21,7 +21,7 @@ beforeAll(async () => {
 afterAll(() => rm(home, { recursive: true }));
 
 it("inspect counts parts, tokens and pictures", async () => {
-  const { code, out } = await kd(["inspect", at("student"), "--json"]);
+  const { code, out } = await kdHere(["inspect", at("student"), "--json"]);
   expect(code).toBe(0);
   const found = JSON.parse(out);
   expect(found).toMatchObject({
@@ -36,8 +36,10 @@ it("inspect counts parts, tokens and pictures", async () => {
   expect(sum(found.parts.map((part: { parameters: number }) => part.parameters))).toBe(
     sum(weights.map(({ shape }) => count(shape))),
   );
-  expect((await kd(["inspect", at("language-model")])).out).toMatch(/layout\s+language-model[\s\S]*nothing is missing/);
-  expect((await kd(["inspect", at("tower")])).out).toContain("vision-tower");
+  expect((await kdHere(["inspect", at("language-model")])).out).toMatch(
+    /layout\s+language-model[\s\S]*nothing is missing/,
+  );
+  expect((await kdHere(["inspect", at("tower")])).out).toContain("vision-tower");
 });
 
 it("inspect finds what is missing, too much and of another shape", async () => {
@@ -52,7 +54,7 @@ it("inspect finds what is missing, too much and of another shape", async () => {
     ...broken,
     ["more", { dtype: "F32", shape: [1], data: new Float32Array(1) }],
   ] as never);
-  const { findings } = JSON.parse((await kd(["inspect", at("broken"), "--json"])).out);
+  const { findings } = JSON.parse((await kdHere(["inspect", at("broken"), "--json"])).out);
   expect(findings).toEqual([
     "1 missing tensors: multi_modal_projector.linear_2.bias",
     "1 tensors of no part: more",
@@ -63,7 +65,7 @@ it("inspect finds what is missing, too much and of another shape", async () => {
 it("generate gives the ids that the model gives, as text, as JSON, from a file and raw", async () => {
   const picture = at("pictures", "star.png");
   const question = ["generate", at("student"), "--image", picture, "--max-new-tokens", "6"];
-  const { code, out, err } = await kd([...question, "--prompt", "what is it ?", "--json"]);
+  const { code, out, err } = await kdHere([...question, "--prompt", "what is it ?", "--json"]);
   expect([code, err]).toEqual([0, ""]);
   const answer = JSON.parse(out);
   const inputIds = [8, 19, 19, 19, 19, 2, 3, 4, 7, 9]; // Q: <image> what is it ? A:
@@ -86,22 +88,22 @@ it("generate gives the ids that the model gives, as text, as JSON, from a file a
   });
   expect((await kd([...question, "--prompt-file", "-"], { input: "what is it ?\n" })).out).toBe(`${text}\n`);
   await writeFile(at("question.txt"), "Q: <image>\nwhat is it ? A:");
-  expect(JSON.parse((await kd([...question, "--raw", "--prompt-file", at("question.txt"), "--json"])).out).ids).toEqual(
-    expected,
-  );
+  expect(
+    JSON.parse((await kdHere([...question, "--raw", "--prompt-file", at("question.txt"), "--json"])).out).ids,
+  ).toEqual(expected);
 });
 
 it("generate draws by the seed and stops at a text", async () => {
   const question = ["generate", at("student"), "--prompt", "what is it ?", "--max-new-tokens", "12", "--json"];
-  const ids = async (...more: string[]) => JSON.parse((await kd([...question, ...more])).out).ids;
+  const ids = async (...more: string[]) => JSON.parse((await kdHere([...question, ...more])).out).ids;
   const draw = (seed: string) => ids("--temperature", "5", "--seed", seed);
   expect(await draw("1")).toEqual(await draw("1"));
   expect(await draw("1")).not.toEqual(await draw("2"));
-  const { text } = JSON.parse((await kd(question)).out);
+  const { text } = JSON.parse((await kdHere(question)).out);
   const [first, second] = text.split(" ");
   expect(second).toBeDefined();
   const stop = text.slice(first.length, first.length + 2);
-  expect(JSON.parse((await kd([...question, "--stop", stop])).out).text).toBe(first);
+  expect(JSON.parse((await kdHere([...question, "--stop", stop])).out).text).toBe(first);
 });
 
 it("export writes the folder of transformers.js", async () => {
@@ -109,7 +111,7 @@ it("export writes the folder of transformers.js", async () => {
   await writeFile(at("tagged", "preprocessor_config.json"), JSON.stringify(preprocessorConfig(8)));
   const tokens = [...tokenizerJson.added_tokens, { ...tokenizerJson.added_tokens[0], id: 19, content: "<image>" }];
   await writeFile(at("tagged", "tokenizer.json"), JSON.stringify({ ...tokenizerJson, added_tokens: tokens }));
-  const { code, out, err } = await kd(["export", at("tagged"), "--format", "onnx", "--out", at("web"), "--json"]);
+  const { code, out, err } = await kdHere(["export", at("tagged"), "--format", "onnx", "--out", at("web"), "--json"]);
   expect(code, err).toBe(0);
   const { files } = JSON.parse(out);
   expect(files.map(({ name }: { name: string }) => name)).toEqual(
@@ -119,7 +121,7 @@ it("export writes the folder of transformers.js", async () => {
 });
 
 it("generate reads a language model alone", async () => {
-  const { code, out } = await kd([
+  const { code, out } = await kdHere([
     "generate",
     at("language-model"),
     "--raw",
@@ -152,24 +154,24 @@ it("chat answers a line at a time and remembers", async () => {
 
 it("convert writes another type, keeps the text files and overwrites nothing", async () => {
   const convert = ["convert", at("student"), "--out", at("half"), "--dtype", "bf16"];
-  expect(JSON.parse((await kd([...convert, "--json"])).out)).toMatchObject({
+  expect(JSON.parse((await kdHere([...convert, "--json"])).out)).toMatchObject({
     out: at("half"),
     files: ["README.md", "tokenizer.json", "tokenizer_config.json"],
   });
-  expect(JSON.parse((await kd(["inspect", at("half"), "--json"])).out)).toMatchObject({
+  expect(JSON.parse((await kdHere(["inspect", at("half"), "--json"])).out)).toMatchObject({
     findings: [],
     parts: Array(3).fill({ dtypes: ["BF16"] }),
   });
   expect(await readFile(at("half", "tokenizer.json"), "utf8")).toBe(
     await readFile(at("student", "tokenizer.json"), "utf8"),
   );
-  expect(await kd(convert)).toMatchObject({ code: 1, err: expect.stringContaining("exists") });
+  expect(await kdHere(convert)).toMatchObject({ code: 1, err: expect.stringContaining("exists") });
 });
 
 it("refuses pictures that another processor would make, and a tokenizer of another model", async () => {
   await cp(at("student"), at("clip"), { recursive: true });
   await writeFile(at("clip", "preprocessor_config.json"), JSON.stringify(preprocessorConfig(16)));
-  const ask = (folder: string) => kd(["generate", folder, "--prompt", "what"]);
+  const ask = (folder: string) => kdHere(["generate", folder, "--prompt", "what"]);
   expect(await ask(at("clip"))).toMatchObject({
     code: 1,
     err: expect.stringMatching(/^error KD_CONFIG: .*preprocessor_config\.json/),
@@ -182,7 +184,7 @@ it("refuses pictures that another processor would make, and a tokenizer of anoth
   );
   expect(await ask(at("other"))).toMatchObject({ code: 1, err: expect.stringContaining("ids below 20") });
   await copyFile(at("data.json"), at("text.png"));
-  expect(await kd(["generate", at("student"), "--prompt", "what", "--image", at("text.png")])).toMatchObject({
+  expect(await kdHere(["generate", at("student"), "--prompt", "what", "--image", at("text.png")])).toMatchObject({
     code: 1,
     err: expect.stringMatching(/^error KD_DATA: .*text\.png/),
   });

@@ -1,9 +1,13 @@
-import { mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { spawnSync } from "node:child_process";
+import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { type StoredTensor, toFloat32 } from "@kd/safetensors";
+import { readSafetensors, readWeights, writeSafetensors } from "@kd/safetensors/node";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { preprocessorConfig } from "../src/image-processor.ts";
 import { makeFolders, TEMPLATE } from "./folders.ts";
-import { kd } from "./kd.ts";
+import { BIN, ENVIRONMENT, kd, kdHere } from "./kd.ts";
 
 let home: string;
 const at = (...names: string[]): string => join(home, ...names);
@@ -11,6 +15,24 @@ const json = async (...names: string[]) => JSON.parse(await readFile(at(...names
 beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), "kd-cli-"));
   await makeFolders(home);
+  const text = {
+    conversations: [
+      { from: "human", value: "what is it ?" },
+      { from: "gpt", value: "a moon" },
+    ],
+  };
+  const seen = {
+    image: "star.png",
+    conversations: [
+      { from: "human", value: "<image>\nis it a star ?" },
+      { from: "gpt", value: "a star" },
+    ],
+  };
+  const lines = [text, { ...seen, image: "none.png" }, seen].map((line) => JSON.stringify(line));
+  await writeFile(at("lines.jsonl"), lines.join("\n"));
+  await mkdir(at("captioned"));
+  await cp(at("pictures", "moon.png"), at("captioned", "moon.png"));
+  await writeFile(at("captioned", "moon.txt"), "a moon");
 });
 afterAll(() => rm(home, { recursive: true }));
 
@@ -52,7 +74,7 @@ it("trains the three stages, prints and saves the merged configuration, and leav
         0.5 * (row["train/loss_rdist"] as number),
       3,
     );
-  const student = JSON.parse((await kd(["inspect", at("run", "student"), "--json"])).out);
+  const student = JSON.parse((await kdHere(["inspect", at("run", "student"), "--json"])).out);
   expect(student).toMatchObject({
     layout: "llava",
     findings: [],
@@ -60,18 +82,30 @@ it("trains the three stages, prints and saves the merged configuration, and leav
     tokenizer: { tokens: 12, chat_template: true },
   });
   const prompt = ["--image", at("pictures", "star.png"), "--prompt", "what is it ?", "--max-new-tokens", "4", "--json"];
-  const answer = JSON.parse((await kd(["generate", at("run", "student"), ...prompt])).out);
+  const answer = JSON.parse((await kdHere(["generate", at("run", "student"), ...prompt])).out);
   expect(answer.prompt_ids).toEqual([8, 19, 19, 19, 19, 2, 3, 4, 7, 9]); // as it was trained
 });
 
-it("Ctrl-C saves and ends in 130; --resume goes on to the same bits", async () => {
+it("Ctrl-C saves and ends in 130; --resume goes on to the same bits, with adapters, dropout, and several sources", async () => {
+  await writeFile(
+    at("mixed.json"),
+    JSON.stringify({
+      ...(await json("train.json")),
+      stages: ["sft", "dft"],
+      lora: { r: 2, lora_alpha: 4, target_modules: ["q_proj", "down_proj"], lora_dropout: 0.3 },
+      divergence: { kind: "jsd", beta: 0.4 },
+      data_path: [{ path: "data.json", weight: 1.5 }, "lines.jsonl", { path: "captioned", image_folder: "captioned" }],
+      on_bad_record: "skip",
+      sampler: "modality-length",
+    }),
+  );
   const run = (folder: string, ...more: string[]) => [
     "train",
-    at("train.json"),
+    at("mixed.json"),
     "--output-dir",
     at(folder),
     "--max-steps",
-    "60",
+    "40",
     ...more,
   ];
   const straight = await kd(run("straight"));
@@ -79,21 +113,105 @@ it("Ctrl-C saves and ends in 130; --resume goes on to the same bits", async () =
   let asked = false;
   const stopped = await kd(run("stopped"), {
     onError: (all, interrupt) => {
-      if (asked || !all.includes("sft 06/60")) return;
+      if (asked || !all.includes("sft 08/40")) return;
       asked = true;
       interrupt();
     },
   });
   expect(stopped.code).toBe(130);
   expect(stopped.err).toMatch(/stopped after step \d+ and saved; the same command with --resume goes on\n$/);
-  expect(stopped.err).not.toContain("sft 60/60");
+  expect(stopped.err).not.toContain("dft 40/40");
   const resumed = await kd(run("stopped", "--resume"));
   expect(resumed.code, resumed.err).toBe(0);
-  expect(resumed.err).toMatch(/dpt: finished before, after step 60\nsft: resuming after step \d+/);
+  expect(resumed.err).toMatch(/sft: resuming after step \d+/);
   expect(await numbers("stopped")).toEqual(await numbers("straight"));
   expect(await readFile(at("stopped", "student", "model.safetensors"))).toEqual(
     await readFile(at("straight", "student", "model.safetensors")),
   );
+  // what cannot be read is named, and left out of the count of steps and losses
+  expect(straight.err).toMatch(/sft: skipped .*lines\.jsonl\[1\] image "none\.png": expected a file inside/);
+  const [base, student, adapter] = await Promise.all([
+    readWeights(at("language-model")),
+    readWeights(at("straight", "student")),
+    readSafetensors(at("straight", "student", "adapter", "adapter_model.safetensors")),
+  ]);
+  const values = (tensor: StoredTensor | undefined) => [...toFloat32(tensor as StoredTensor)];
+  const of = (name: string) => [...adapter.tensors].find(([stored]) => stored.includes(name))?.[1];
+  const [a, b] = [values(of("q_proj.lora_A")), values(of("q_proj.lora_B"))];
+  const q = values(base.get("model.layers.0.self_attn.q_proj.weight"));
+  const wanted = q.map((x, i) => {
+    const [row, column] = [Math.floor(i / 8), i % 8];
+    return (
+      x + 2 * ((b[2 * row] as number) * (a[column] as number) + (b[2 * row + 1] as number) * (a[8 + column] as number))
+    );
+  });
+  const merged = values(student.get("language_model.model.layers.0.self_attn.q_proj.weight"));
+  for (const [i, x] of merged.entries()) expect(x).toBeCloseTo(wanted[i] as number, 6);
+  expect(Math.max(...merged.map((x, i) => Math.abs(x - (q[i] as number))))).toBeGreaterThan(1e-4);
+  const k = "model.layers.0.self_attn.k_proj.weight";
+  expect(values(student.get(`language_model.${k}`))).toEqual(values(base.get(k)));
+  expect(JSON.parse((await kdHere(["inspect", at("straight", "student", "adapter"), "--json"])).out)).toMatchObject({
+    layout: "peft-adapter",
+    sizes: { r: 2, lora_alpha: 4 },
+    findings: [],
+  });
+  const page = await kdHere(["report", at("straight"), at("stopped"), "--out", at("two.html"), "--json"]);
+  expect(JSON.parse(page.out)).toEqual({ out: at("two.html"), runs: [at("straight"), at("stopped")] });
+  expect(await readFile(at("two.html"), "utf8")).toMatch(/<html[\s\S]*straight[\s\S]*stopped/);
+  expect(await readFile(at("straight", "report.html"), "utf8")).toContain("<html");
+});
+
+/** Steps of seconds: the run cannot end between two signals. */
+const slow = async (): Promise<string> => {
+  const raw = await json("train.json");
+  const data = { data_path: [{ path: "data.json", weight: 400 }], batch_size: 1200 };
+  await writeFile(at("slow.json"), JSON.stringify({ ...raw, ...data, stages: ["sft"], output_dir: "slow" }));
+  return at("slow.json");
+};
+
+it("a second Ctrl-C quits at once", async () => {
+  const { code, err } = await kd(["train", await slow()], {
+    onError: (all, interrupt) => {
+      const [asked, again] = [all.includes("engine wasm"), all.includes("once more to quit")];
+      if (asked && (again || !sent)) interrupt();
+      sent ||= asked;
+    },
+  });
+  expect(code).toBe(130);
+  expect(err).toMatch(/stopping after this step; once more to quit without saving\n$/);
+});
+let sent = false;
+
+const SCRIPT = spawnSync("script", ["--version"]).status === 0;
+it.skipIf(!SCRIPT)(
+  "a terminal gets one line a step, rewritten in place (skipped where there is no script command)",
+  () => {
+    const command = ["train", at("train.json"), "--stages", "sft", "--output-dir", at("terminal"), "--max-steps", "7"];
+    const typed = [process.execPath, BIN, ...command].map((word) => `'${word}'`).join(" ");
+    const { stdout } = spawnSync("script", ["-qec", typed, "/dev/null"], {
+      env: { ...process.env, ...ENVIRONMENT, TERM: "xterm" },
+      encoding: "utf8",
+    });
+    const drawn = stdout.split("\r").filter((part) => part.includes("sft "));
+    for (let step = 1; step <= 7; step++) expect(drawn.some((part) => part.includes(`sft ${step}/7`))).toBe(true);
+    expect(drawn.slice(0, -1).join("")).not.toContain("\n");
+  },
+);
+
+it("data inspect counts records, bad ones, tokens, and what train and test share", async () => {
+  const inspect = ["data", "inspect", at("lines.jsonl"), at("captioned"), "--test", at("data.json"), "--image-folder"];
+  const { code, out, err } = await kdHere([...inspect, at("pictures"), "--model", at("student"), "--json"]);
+  expect(code, err).toBe(0);
+  expect(JSON.parse(out)).toMatchObject({
+    sources: [
+      { records: 3, bad: 1, textOnly: 1, split: "train" },
+      { records: 1, bad: 0, withPictures: 1 },
+      { records: 3, split: "test" },
+    ],
+    leaks: { pictures: { count: 2 } },
+    tokens: { min: 9 },
+  });
+  expect((await kdHere([...inspect, at("pictures"), "--pictures", "none"])).out).toMatch(/3 records, .*\n.*captioned/);
 });
 
 it("flags and --set win over the file; a saved configuration gives the same run; another is refused", async () => {
@@ -118,21 +236,46 @@ it("flags and --set win over the file; a saved configuration gives the same run;
   expect(again.code, again.err).toBe(0);
   expect(await numbers("again")).toEqual(await numbers("control"));
   const control = ["train", at("train.json"), "--output-dir", at("control")];
-  expect(await kd(control)).toMatchObject({ code: 1, err: expect.stringContaining("resume it, overwrite it") });
-  expect(await kd([...control, "--resume"])).toMatchObject({
+  expect(await kdHere(control)).toMatchObject({ code: 1, err: expect.stringContaining("resume it, overwrite it") });
+  expect(await kdHere([...control, "--resume"])).toMatchObject({
     code: 1,
     err: expect.stringContaining("another configuration"),
   });
 });
 
+it("kd cache computes features and the teacher's rows once; kd train then loads no teacher and gets the same losses", async () => {
+  const cache = await kd(["cache", at("train.json"), "--cache", at("kept"), "--json"]);
+  expect(cache.code, cache.err).toBe(0);
+  expect(JSON.parse(cache.out).stages).toEqual([
+    { stage: "dpt", records: 3, pictures: 2, taught: 3 },
+    { stage: "sft", records: 3, pictures: 2 },
+    { stage: "dft", records: 3, pictures: 2, taught: 3 },
+  ]);
+  const run = ["train", at("train.json"), "--stages", "dpt,dft", "--max-steps", "4"];
+  const [kept, plain] = [
+    await kd([...run, "--output-dir", at("with-cache"), "--set", `cache=${at("kept")}`]),
+    await kd([...run, "--output-dir", at("without-cache")]),
+  ];
+  expect(kept.err).toContain("the teacher's rows are all in the cache: it is not loaded");
+  expect(plain.code, plain.err).toBe(0);
+  const losses = async (name: string) =>
+    (await numbers(name)).map((row) => (row as Record<string, number>)["train/loss"]);
+  const [mine, theirs] = [await losses("with-cache"), await losses("without-cache")];
+  expect(mine).toHaveLength(8);
+  for (const [i, loss] of mine.entries())
+    expect(Math.abs((loss as number) / (theirs[i] as number) - 1)).toBeLessThan(2e-3); // 16 bits of features and rows
+  expect(await kdHere(["cache", at("train.json")])).toMatchObject({
+    code: 1,
+    err: expect.stringContaining("expected a key cache, got none"),
+  });
+});
+
 it.each([
   ["a wrong key", { learning_rat: 1 }, /unknown key "learning_rat"; did you mean "learning_rate"\?/],
-  ["a wrong key of a stage", { dft: { gama: 1 } }, /dft: unknown key "gama"; did you mean "gamma"\?/],
-  ["a wrong type", { epochs: "two" }, /epochs: .* got "two"/],
   ["a missing teacher", { teacher: null }, /stage dpt distils and needs a teacher/],
-  ["a path that leads out", { data_path: "outside.json" }, /outside\.json\[0\]: .*a path that leads out of it/],
-  ["a link that leads out", { data_path: "linked.json" }, /linked\.json\[0\]: .*a link that leads out of it/],
-  ["a missing picture", { data_path: "missing.json" }, /missing\.json\[0\]: expected picture "none\.png"/],
+  ["a path that leads out", { data_path: "outside.json" }, /outside\.json\[0\] image .*: expected no \.\./],
+  ["a link that leads out", { data_path: "linked.json" }, /linked\.json\[0\] image .*: links lead to .*outside/],
+  ["a missing picture", { data_path: "missing.json" }, /missing\.json\[0\] image "none\.png": expected a file inside/],
   ["a template without its end token", { template: "llama" }, /template llama ends answers with "<\/s>"/],
 ] as [string, object, RegExp][])("names %s", async (name, change, text) => {
   const record = (image: string) => [
@@ -152,28 +295,37 @@ it.each([
   const base = { ...(await json("train.json")), output_dir: `${name}-run`, template: TEMPLATE };
   const stages = "template" in change ? { stages: ["sft"] } : {};
   await writeFile(file, JSON.stringify({ ...base, ...stages, ...change }));
-  const { code, out, err } = await kd(["train", file]);
+  const { code, out, err } = await kdHere(["train", file]);
   expect([code, out]).toEqual([1, ""]);
   expect(err).toMatch(text);
   expect(err).toMatch(/(^|\n)error KD_\w+: .*\n$/);
 });
 
-it("refuses a teacher of another tower", async () => {
-  const other = await mkdtemp(join(tmpdir(), "kd-cli-"));
-  await rm(other, { recursive: true });
-  const { cp } = await import("node:fs/promises");
-  await cp(at("student"), other, { recursive: true });
-  const { readWeights, writeSafetensors } = await import("@kd/safetensors/node");
-  const tensors = [...(await readWeights(other))].map(([name, t]) => {
+it("refuses a teacher of another tower, of another processor, or of another number of visual tokens", async () => {
+  const train = async (folder: string) =>
+    kdHere(["train", at("train.json"), "--set", `student.vision_tower=${at("tower")}`, "--teacher", folder]);
+  await cp(at("teacher"), at("tilted"), { recursive: true });
+  const tensors = [...(await readWeights(at("tilted")))].map(([name, t]) => {
     const data = t.data.slice();
     if (name.endsWith("fc1.bias") && name.includes("layers.0")) new Float32Array(data.buffer)[0] = 3;
     return [name, { ...t, data }] as const;
   });
-  await writeSafetensors(join(other, "model.safetensors"), tensors as never);
-  const parts = ["--set", `student.vision_tower=${at("tower")}`, "--teacher", other, "--output-dir", at("towers")];
-  expect(await kd(["train", at("train.json"), ...parts])).toMatchObject({
+  await writeSafetensors(at("tilted", "model.safetensors"), tensors as never);
+  expect(await train(at("tilted"))).toMatchObject({
     code: 1,
     err: expect.stringContaining("got another (vision_tower"),
   });
-  await rm(other, { recursive: true });
+
+  const tinted = { ...preprocessorConfig(8), image_mean: [0.4, 0.5, 0.5] };
+  await writeFile(at("tilted", "preprocessor_config.json"), JSON.stringify(tinted));
+  const { err } = await train(at("tilted"));
+  expect(err).toMatch(
+    /error KD_CONFIG: .*expected the student's image processor, got another: .*0\.4.* instead of .*0\.5/,
+  );
+
+  const config = { ...(await json("tilted", "config.json")), vision_feature_select_strategy: "default" };
+  await writeFile(at("tilted", "config.json"), JSON.stringify(config));
+  const more = ["--set", "student.vision_feature_select_strategy=full"];
+  const other = await kdHere(["train", at("train.json"), "--teacher", at("tilted"), ...more]);
+  expect(other).toMatchObject({ code: 1, err: expect.stringMatching(/as many visual tokens, got 3 .* and 4 /) });
 });

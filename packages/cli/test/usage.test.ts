@@ -49,6 +49,13 @@ it("environment variables are options: a wrong one is bad usage, and the command
   );
 });
 
+it("a path that looks like an id of the hub is said to be taken for one before the network is asked", async () => {
+  const { err } = await kd(["inspect", "runs/studnt"], {
+    onError: (all, interrupt) => all.includes("\n") && interrupt(),
+  });
+  expect(err).toMatch(/^runs\/studnt: no folder .*runs.studnt; taken for an id of the hub\n/);
+});
+
 it("a missing folder is a failure with its name", async () => {
   expect(await kd(["inspect", "no-such-folder"])).toMatchObject({
     code: 1,
@@ -59,8 +66,20 @@ it("a missing folder is a failure with its name", async () => {
 it("every command has help with examples", async () => {
   const help = await kd(["--help"]);
   expect(help.code).toBe(0);
-  const commands = [...help.out.matchAll(/^ {2}(\w+) .*(?:\[options\]|<)/gm)].map((match) => match[1] as string);
-  expect(commands).toEqual(["doctor", "inspect", "chat", "generate", "convert", "export", "train"]);
+  const [, listed = ""] = /\nCommands:\n(.*)\n {2}help /s.exec(help.out) ?? [];
+  const commands = [...listed.matchAll(/^ {2}(\w+) /gm)].map((match) => match[1] as string);
+  expect(commands).toEqual([
+    "doctor",
+    "inspect",
+    "chat",
+    "generate",
+    "convert",
+    "export",
+    "train",
+    "cache",
+    "report",
+    "data",
+  ]);
   for (const command of commands) {
     const { code, out } = await kd([command, "--help"]);
     expect(code).toBe(0);

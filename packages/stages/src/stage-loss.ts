@@ -8,6 +8,7 @@ import {
   gatherRows,
   mul,
   type Operand,
+  type Rng,
   reshape,
   rowLosses,
   type Scalar,
@@ -49,6 +50,7 @@ export interface StageLossOptions {
   readonly temperature?: number;
   readonly divergence?: Divergence;
   readonly gradientCheckpointing?: boolean;
+  readonly rng?: Rng;
   readonly trainable: ReadonlySet<string>;
 }
 
@@ -61,6 +63,7 @@ export function stageLoss(batch: TokenBatch, counts: Counts, options: StageLossO
     temperature = 1,
     divergence = { kind: "forwardKl" },
     gradientCheckpointing = false,
+    rng,
     trainable,
   } = options;
   const teacher = stage.distills ? options.teacher : undefined;
@@ -72,7 +75,12 @@ export function stageLoss(batch: TokenBatch, counts: Counts, options: StageLossO
   const targets = teacherTargets({ teacher, taught: options.taught }, batch, { response, visual, temperature });
 
   return () => {
-    const { hidden } = student.forward(batch, { training: true, trainable, gradientCheckpointing });
+    const { hidden } = student.forward(batch, {
+      training: true,
+      trainable,
+      gradientCheckpointing,
+      ...(rng === undefined ? {} : { rng }),
+    });
     const head = headOperand(student, trainable);
     const parts: Record<string, Scalar> = {};
     let loss: Scalar = scalar(0);

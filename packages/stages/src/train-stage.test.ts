@@ -1,4 +1,4 @@
-import { useBackend, type Variable } from "@kd/tensor-core";
+import { createRng, useBackend, type Variable } from "@kd/tensor-core";
 import { beforeAll, expect, it } from "vitest";
 import { oneEngine, valuesOf } from "../../tensor-core/test/engines.ts";
 import { tinyBatch, tinyModel } from "../test/tiny-model.ts";
@@ -91,6 +91,24 @@ it("asks the student, and not the teacher, for gradient checkpointing", async ()
   };
   await first({ student: watched(1), teacher: watched(2, 6), gradientCheckpointing: true });
   expect(asked).toEqual([undefined, true]);
+});
+
+it("gives the student what its dropout draws from, and the teacher nothing", async () => {
+  const drawn: unknown[] = [];
+  const watched = (seed: number, width?: number) => {
+    const model = tinyModel(seed, width);
+    return {
+      ...model,
+      forward: (...[batch, options]: Parameters<typeof model.forward>) => {
+        drawn.push(options?.rng?.next());
+        return model.forward(batch, options);
+      },
+    };
+  };
+  const rng = createRng(3);
+  await first({ student: watched(1), teacher: watched(2, 6), rng });
+  expect(drawn).toEqual([undefined, createRng(3).next()]);
+  expect(rng.state()).not.toEqual(createRng(3).state());
 });
 
 it("names a label outside the vocabulary and a step without batches", async () => {

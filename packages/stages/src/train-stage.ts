@@ -1,5 +1,5 @@
 import { KdError, type TokenBatch } from "@kd/contract";
-import type { Divergence, VisionLanguageModel } from "@kd/tensor-core";
+import type { Divergence, Rng, VisionLanguageModel } from "@kd/tensor-core";
 import { numbersOverRanks } from "./over-ranks.ts";
 import { type Counts, countsOf, stageLoss } from "./stage-loss.ts";
 import type { DistillWeights, StageRecord } from "./stages.ts";
@@ -26,6 +26,8 @@ export interface TrainStageOptions
   readonly divergence?: Divergence;
   /** Whether the student's layers are run again in backward instead of keeping their activations. @defaultValue false */
   readonly gradientCheckpointing?: boolean;
+  /** What the student's dropout draws from; a run that is resumed must keep its `state()`. @defaultValue none, for models without dropout */
+  readonly rng?: Rng;
   /** Peak. @defaultValue the stage's, from the paper */
   readonly learningRate?: number;
 }

@@ -6,10 +6,11 @@ import { type EngineFlags, startEngine, withEngine } from "../engine.ts";
 import type { OpenModel } from "../open-model.ts";
 import type { Message, TemplateName } from "../prompt.ts";
 import { note, paint, sayJson } from "../terminal.ts";
-import { templateOption } from "./generate.ts";
+import { adapterOption, templateOption } from "./generate.ts";
 
 interface Flags extends EngineFlags, DecodingFlags {
   readonly template?: TemplateName;
+  readonly adapter?: string;
   readonly json?: boolean;
 }
 
@@ -26,9 +27,10 @@ interface Talk {
 export function chatCommand(): Command {
   return withEngine(withDecoding(new Command("chat"), 512))
     .description("talk to a model, about a picture or not; each line of stdin is a turn")
-    .argument("<dir>", "folder of a LLaVA model or of a language model")
+    .argument("<dir>", "folder of a LLaVA model, of a language model, or of a PEFT adapter on one")
     .argument("[image]", "a picture to talk about")
     .addOption(templateOption())
+    .addOption(adapterOption())
     .option("--json", "a JSON object a turn, as kd generate prints it")
     .addHelpText(
       "after",
@@ -42,7 +44,7 @@ Examples:
     .action(async (folder: string, image: string | undefined, flags: Flags) => {
       await startEngine(flags);
       const { openModel } = await import("../talk.ts");
-      const model = await openModel(folder);
+      const model = await openModel(folder, flags);
       const { cyan } = paint(process.stderr);
       const fresh = (): Talk => ({ messages: [], images: [], shown: image === undefined ? [] : [image] });
       let talk = fresh();
@@ -81,11 +83,11 @@ interface Turn {
 
 /** One turn: the answer goes to stdout, and the talk is longer by two messages. */
 async function answer(talk: Talk, content: string, { model, flags, signal }: Turn): Promise<Talk> {
-  const { ask, promptText } = await import("../talk.ts");
+  const { ask, promptOf } = await import("../talk.ts");
   const { template, json } = flags;
   const messages: Message[] = [...talk.messages, { role: "user", content, images: talk.shown.length }];
   const images = [...talk.images, ...talk.shown];
-  const prompt = promptText(messages, model.text, template);
+  const prompt = await promptOf(messages, model, template);
   const onText = (piece: string): void => void (json || process.stdout.write(piece));
   const said = await ask(model, { prompt, images, ...decodingOf(flags) }, { onText, signal });
   if (json) sayJson(said);

@@ -20,7 +20,8 @@ export function exportCommand(): Command {
     .addHelpText("after", "\nExamples:\n  kd export run/student --format onnx --out web --dtype fp16")
     .action(async (folder: string, { format, out, dtype, json }: Flags) => {
       const { exportOnnx } = await import("@kd/onnx-export/node");
-      const files = await exportOnnx(folder, out, { dtype });
+      const { resolveFolder } = await import("../resolve-folder.ts");
+      const files = await exportOnnx(await resolveFolder(folder), out, { dtype });
       if (json) return void sayJson({ out, format, dtype, files });
       for (const { name, bytes: size } of files) note(`${name}  ${bytes(size)}`);
       say(out);

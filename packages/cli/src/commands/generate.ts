@@ -13,6 +13,7 @@ interface Flags extends EngineFlags, DecodingFlags {
   readonly promptFile?: string;
   readonly raw?: boolean;
   readonly template?: TemplateName;
+  readonly adapter?: string;
   readonly json?: boolean;
 }
 
@@ -20,12 +21,16 @@ interface Flags extends EngineFlags, DecodingFlags {
 export function generateCommand(): Command {
   return withEngine(withDecoding(new Command("generate"), 128))
     .description("answer one prompt, about pictures or not")
-    .argument("<dir>", "folder of a LLaVA model or of a language model")
+    .argument("<dir>", "folder of a LLaVA model, of a language model, or of a PEFT adapter on one")
     .option("--image <file>", "a picture; again for more", (file: string, all: string[] = []) => [...all, file])
     .option("--prompt <text>", "the question")
     .option("--prompt-file <file>", "a file that holds it, or - for stdin")
-    .option("--raw", "the prompt is whole: no chat template; <image> stands for a picture")
+    .option(
+      "--raw",
+      "the prompt is whole, read as Hugging Face's tokenizer(prompt): no chat template; <image> stands for a picture",
+    )
     .addOption(templateOption())
+    .addOption(adapterOption())
     .option("--json", "one JSON object: prompt_ids, ids, text, tokens_per_second, finish_reason")
     .addHelpText(
       "after",
@@ -37,19 +42,19 @@ Examples:
   cat question.txt | kd generate run/student --image dog.png --prompt-file -`,
     )
     .action(async (folder: string, flags: Flags, command: Command) => {
-      const { image: images = [], prompt, promptFile, raw, template, json } = flags;
+      const { image: images = [], prompt, promptFile, raw, template, adapter, json } = flags;
       if ((prompt === undefined) === (promptFile === undefined))
         command.error("error: give either --prompt or --prompt-file");
       if (raw && template !== undefined) command.error("error: --raw uses no template; leave --template out");
       const content =
         prompt ?? (promptFile === "-" ? await readAll(process.stdin) : await readFile(promptFile as string, "utf8"));
       await startEngine(flags);
-      const { ask, openModel, promptText } = await import("../talk.ts");
-      const model = await openModel(folder);
+      const { ask, openModel, promptOf, rawPrompt } = await import("../talk.ts");
+      const model = await openModel(folder, { adapter });
       const message = { role: "user", content: content.trim(), images: images.length } as const;
-      const question = raw ? content : promptText([message], model.text, template);
+      const asked = raw ? rawPrompt(content, images.length, model) : await promptOf([message], model, template);
       const onText = (piece: string): void => void (json || process.stdout.write(piece));
-      const answer = await ask(model, { prompt: question, images, ...decodingOf(flags) }, { onText });
+      const answer = await ask(model, { prompt: asked, images, ...decodingOf(flags) }, { onText });
       if (json) return void sayJson(answer);
       process.stdout.write("\n");
       note(`${answer.ids.length} tokens, ${answer.tokens_per_second.toFixed(1)} a second`);
@@ -59,3 +64,7 @@ Examples:
 /** `--template`, for models without a chat template of their own. */
 export const templateOption = (): Option =>
   new Option("--template <name>", "a template instead of the model's own").choices(Object.keys(templates));
+
+/** `--adapter`, for one that does not name its base, or not this one. */
+export const adapterOption = (): Option =>
+  new Option("--adapter <dir>", "folder of a PEFT adapter to put on the model; one given as <dir> brings its base");

@@ -16,7 +16,7 @@ const KEYS: readonly (readonly [flags: string, text: string, parse?: (value: str
   ["--teacher <dir>", "the large model"],
   ["--student <dir>", "the small model"],
   ["--stages <names>", "of pt, dpt, sft, dft, in this order, separated by commas", named],
-  ["--data-path <file>", "LLaVA's JSON, for every stage"],
+  ["--data-path <path>", "LLaVA's JSON, JSON lines, Parquet, or a folder of pictures and captions, for every stage"],
   ["--image-folder <dir>", "where its pictures are"],
   ["--epochs <n>", "passes over the data", wholeNumber],
   ["--max-steps <n>", "steps of every stage, instead of passes", wholeNumber],
@@ -66,21 +66,25 @@ Examples:
   kd train train.json --resume`,
     )
     .action(async (path: string, flags: Flags, command: Command) => {
-      const signal = listenForInterrupt();
-      const { readConfig } = await import("../train/read-config.ts");
-      const { trainRun } = await import("../train/run.ts");
-      const config = await readConfig(path, { ...keysOf(flags), ...flags.set });
-      note(JSON.stringify(config, null, 2));
-      const { resume = false, overwrite = false, from } = flags;
-      if (resume && overwrite) command.error("error: --resume and --overwrite exclude each other");
-      const start = overwrite ? "overwrite" : resume || from !== undefined ? "resume" : "new";
-      const saved = start === "resume" ? await savedFlags(config.output_dir, flags) : undefined;
-      const started = saved && (await startEngine(saved).catch(() => undefined)); // not here: the run says what differs
-      note(`engine ${engineName(started ?? (await startEngine(flags)))}`);
-      const typed = `kd ${process.argv.slice(2).join(" ")}`;
-      const result = await trainRun({ config, start, from, command: typed, signal });
-      if (flags.json) sayJson(result);
-      else say(describe(result));
+      const interrupts = listenForInterrupt();
+      try {
+        const { readConfig } = await import("../train/read-config.ts");
+        const { trainRun } = await import("../train/run.ts");
+        const config = await readConfig(path, { ...keysOf(flags), ...flags.set });
+        note(JSON.stringify(config, null, 2));
+        const { resume = false, overwrite = false, from } = flags;
+        if (resume && overwrite) command.error("error: --resume and --overwrite exclude each other");
+        const start = overwrite ? "overwrite" : resume || from !== undefined ? "resume" : "new";
+        const saved = start === "resume" ? await savedFlags(config.output_dir, flags) : undefined;
+        const started = saved && (await startEngine(saved).catch(() => undefined)); // not here: the run says what differs
+        note(`engine ${engineName(started ?? (await startEngine(flags)))}`);
+        const typed = `kd ${process.argv.slice(2).join(" ")}`;
+        const result = await trainRun({ config, start, from, command: typed, signal: interrupts.signal });
+        if (flags.json) sayJson(result);
+        else say(describe(result));
+      } finally {
+        interrupts.stop();
+      }
     });
 }
 
@@ -108,10 +112,10 @@ function keysOf(flags: Flags): Record<string, unknown> {
 const describe = ({ student, stages }: RunResult): string =>
   rows([
     ...stages.map(
-      ({ stage, records, steps, loss }) =>
+      ({ stage, records, steps, loss, skipped }) =>
         [
           stage,
-          `${steps} steps of ${records} records${loss === undefined ? "" : `, loss ${loss.toFixed(4)}`}`,
+          `${steps} steps of ${records} records${loss === undefined ? "" : `, loss ${loss.toFixed(4)}`}${skipped === undefined ? "" : `, ${skipped} left out`}`,
         ] as const,
     ),
     ["student", student],

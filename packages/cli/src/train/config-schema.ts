@@ -1,7 +1,8 @@
 import { templates } from "@kd/data";
+import type { LoraConfig } from "@kd/slm";
 import { presets, stages } from "@kd/stages";
 import { z } from "zod";
-import type { RunKeys, StageConfig, StageName, StudentParts } from "./config.ts";
+import type { DataSource, RunKeys, StageConfig, StageName, StudentParts } from "./config.ts";
 
 type Shape<T> = { readonly [key in keyof T]: z.ZodType<T[key]> };
 const count = z.int().positive();
@@ -9,9 +10,29 @@ const rate = z.number().positive();
 const weight = z.number().nonnegative();
 export const STAGE_NAMES: readonly StageName[] = ["pt", "dpt", "sft", "dft"];
 
+const sourceShape: Shape<Required<DataSource>> = {
+  path: z.string(),
+  image_folder: z.string().optional(),
+  weight: z.number().positive().optional(),
+};
+const PLAIN = ["forwardKl", "softCrossEntropy", "reverseKl", "symmetricKl", "totalVariation"] as const;
+const share = z.number().min(0).lt(1);
+const loraShape: Shape<LoraConfig> = {
+  r: count.default(8),
+  lora_alpha: rate.default(8),
+  use_rslora: z.boolean().default(false),
+  lora_dropout: share.default(0),
+  target_modules: z.union([z.string().min(1), z.array(z.string().min(1)).min(1)]).default("all-linear"),
+};
+
 export const stageShape: Shape<StageConfig> = {
-  data_path: z.string(),
-  image_folder: z.string(),
+  data_path: z.union([z.string(), z.array(z.union([z.string(), z.strictObject(sourceShape)])).min(1)], {
+    error: "must be a path, or a list of paths and of { path, image_folder, weight }",
+  }),
+  image_folder: z.string().nullable(),
+  sampler: z.enum(["modality-length", "modality-length-llava", "length", "shuffle", "sequential"]),
+  on_bad_record: z.enum(["stop", "skip"]),
+  workers: count.nullable(),
   template: z.union(
     [
       z.enum(Object.keys(templates) as (keyof typeof templates)[]),
@@ -40,6 +61,17 @@ export const stageShape: Shape<StageConfig> = {
   beta: weight,
   gamma: weight,
   temperature: rate,
+  divergence: z.union(
+    [
+      z.enum(PLAIN),
+      z.strictObject({ kind: z.enum(PLAIN) }),
+      z.strictObject({ kind: z.literal("jsd"), beta: share.positive() }),
+      z.strictObject({ kind: z.enum(["skewedForwardKl", "skewedReverseKl"]), alpha: share }),
+    ],
+    {
+      error: `must be one of ${PLAIN.join(", ")}, or { "kind": "jsd", "beta" }, { "kind": "skewedForwardKl" or "skewedReverseKl", "alpha" }`,
+    },
+  ),
   save_steps: count,
 };
 export const studentShape: Shape<Required<StudentParts>> = {
@@ -54,7 +86,9 @@ export const runShape: Shape<RunKeys> = {
   student: z.union([z.string(), z.object(studentShape)], {
     error: "must be a folder, or an object with language_model",
   }) as z.ZodType<string | StudentParts>,
+  lora: z.strictObject(loraShape).nullable().default(null),
   output_dir: z.string(),
+  cache: z.string().nullable().default(null),
   stages: z
     .array(z.enum(STAGE_NAMES as StageName[]))
     .min(1)
@@ -68,6 +102,10 @@ export function defaultsOf(name: StageName, preset: "paper" | "release"): Partia
   const pretrains = name === "pt" || name === "dpt";
   const { alpha, beta, gamma } = presets[preset];
   return {
+    image_folder: null,
+    sampler: "shuffle",
+    on_bad_record: "stop",
+    workers: null,
     template: pretrains ? "pretrain" : "qwen2_base",
     epochs: 1,
     max_steps: null,
@@ -83,6 +121,7 @@ export function defaultsOf(name: StageName, preset: "paper" | "release"): Partia
     beta,
     gamma,
     temperature: 1,
+    divergence: "forwardKl",
     save_steps: 200,
   };
 }

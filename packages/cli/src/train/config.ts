@@ -1,4 +1,6 @@
-import { type Template, templates } from "@kd/data";
+import { type SamplerName, type Template, templates } from "@kd/data";
+import type { LoraConfig } from "@kd/slm";
+import type { Divergence } from "@kd/tensor-core";
 
 export type StageName = "pt" | "dpt" | "sft" | "dft";
 
@@ -14,12 +16,27 @@ type TemplateConfig =
       readonly drop_question: boolean;
     };
 
+/** Data with a folder or a weight of its own. */
+export interface DataSource {
+  readonly path: string;
+  /** @defaultValue the stage's */
+  readonly image_folder?: string | undefined;
+  /** How often a pass sees each record: 3, three times; 0.5, half of them, other halves in other passes. @defaultValue 1 */
+  readonly weight?: number | undefined;
+}
+
 /** What one stage needs; given for all stages, or for one under its name, which wins. */
 export interface StageConfig {
-  /** LLaVA's JSON. */
-  readonly data_path: string;
-  /** Where its pictures are. */
-  readonly image_folder: string;
+  /** LLaVA's JSON of any size, JSON lines, Parquet, a folder of Parquet files or of pictures and captions; several are mixed. */
+  readonly data_path: string | readonly (string | DataSource)[];
+  /** Where its pictures are. @defaultValue null: beside the data */
+  readonly image_folder: string | null;
+  /** Order of a pass. @defaultValue "shuffle" */
+  readonly sampler: SamplerName;
+  /** A record or picture that cannot be read stops the run, or is left out and named. @defaultValue "stop" */
+  readonly on_bad_record: "stop" | "skip";
+  /** Threads that read ahead. @defaultValue null: one less than cores */
+  readonly workers: number | null;
   /** @defaultValue "pretrain" for pt and dpt, "qwen2_base" for sft and dft, as the release */
   readonly template: TemplateConfig;
   /** @defaultValue 1 */
@@ -28,7 +45,7 @@ export interface StageConfig {
   readonly max_steps: number | null;
   /** Records a step. @defaultValue 256 for pt and dpt, 128 for sft and dft, the paper's */
   readonly batch_size: number;
-  /** Records at a time: memory, not results. @defaultValue 8 */
+  /** Records at a time, the largest divisor of `batch_size` up to it: memory, not results (but which records are grouped by length). @defaultValue 8 */
   readonly micro_batch_size: number;
   /** Peak. @defaultValue 1e-3 for pt and dpt, 2e-5 for sft and dft, the paper's */
   readonly learning_rate: number;
@@ -50,6 +67,8 @@ export interface StageConfig {
   readonly gamma: number;
   /** @defaultValue 1 */
   readonly temperature: number;
+  /** Of MDist, by its kind or with its parameter. @defaultValue "forwardKl", the paper's */
+  readonly divergence: Exclude<Divergence["kind"], "jsd" | `skewed${string}`> | Divergence;
   /** Steps between two checkpoints. @defaultValue 200 */
   readonly save_steps: number;
 }
@@ -73,7 +92,11 @@ export interface RunKeys {
   readonly teacher_dtype: "bf16" | "fp16" | "float32";
   /** Folder of the small model, or what it is made of. */
   readonly student: string | StudentParts;
+  /** Low-rank adapters on the student's language model, trained in its place by sft and dft. @defaultValue null: all of its weights */
+  readonly lora: LoraConfig | null;
   readonly output_dir: string;
+  /** Folder of features and of the teacher's rows, which `kd cache` fills and a run adds to; for any number of runs. @defaultValue null: nothing is kept */
+  readonly cache: string | null;
   /** @defaultValue dpt, sft, dft */
   readonly stages: readonly StageName[];
   /** Weights of the distilling terms and the form of RDist. @defaultValue "paper" */
@@ -88,7 +111,19 @@ export type RunConfig = RunKeys & { readonly [name in StageName]?: StageConfig }
 /** Keys whose values are folders of models, or ids of the hub. */
 export const MODEL_KEYS: readonly string[] = ["teacher", "student", "language_model", "vision_tower"];
 /** Keys whose values are paths. */
-export const PATH_KEYS: readonly string[] = [...MODEL_KEYS, "output_dir", "data_path", "image_folder"];
+export const PATH_KEYS: readonly string[] = [...MODEL_KEYS, "output_dir", "cache", "data_path", "image_folder", "path"];
+
+/** A stage's sources, each with its folder. */
+export function sourcesOf({ data_path, image_folder }: StageConfig): DataSource[] {
+  const listed = typeof data_path === "string" ? [data_path] : data_path;
+  const shared = image_folder === null ? {} : { image_folder };
+  return listed.map((source) => (typeof source === "string" ? { path: source, ...shared } : { ...shared, ...source }));
+}
+
+/** A stage's divergence as the losses take it. */
+export function divergenceOf({ divergence }: StageConfig): Divergence {
+  return typeof divergence === "string" ? { kind: divergence } : divergence;
+}
 
 /** A stage's template as @kd/data takes it. */
 export function templateOf({ template }: StageConfig): Template {

@@ -4,6 +4,7 @@ import { dirname, resolve } from "node:path";
 import { KdError } from "@kd/contract";
 import { parse as parseYaml } from "yaml";
 import { parseJson } from "../json-file.ts";
+import { isHubId } from "../resolve-folder.ts";
 import { MODEL_KEYS, PATH_KEYS, type RunConfig } from "./config.ts";
 import { isObject, resolveConfig } from "./resolve-config.ts";
 
@@ -33,16 +34,14 @@ function readYaml(text: string, path: string): unknown {
   }
 }
 
-const HUB_ID = /^[\w-][\w.-]*\/[\w.-]+(@[\w.-]+)?$/;
-
 /** Paths made absolute, at any depth; a model that is no folder may be an id of the hub. */
 function withPaths(values: Values, folder: string): Values {
-  return Object.fromEntries(
-    Object.entries(values).map(([key, value]) => {
-      if (isObject(value)) return [key, withPaths(value, folder)];
-      if (typeof value !== "string" || !PATH_KEYS.includes(key)) return [key, value];
-      const path = resolve(folder, value);
-      return [key, MODEL_KEYS.includes(key) && !existsSync(path) && HUB_ID.test(value) ? value : path];
-    }),
-  );
+  const resolved = (key: string, value: unknown): unknown => {
+    if (isObject(value)) return withPaths(value, folder);
+    if (Array.isArray(value)) return value.map((item) => resolved(key, item));
+    if (typeof value !== "string" || !PATH_KEYS.includes(key)) return value;
+    const path = resolve(folder, value);
+    return MODEL_KEYS.includes(key) && !existsSync(path) && isHubId(value) ? value : path;
+  };
+  return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, resolved(key, value)]));
 }

@@ -27,8 +27,16 @@ it("default < file < stage in the file < command line < stage on the command lin
   expect(epochs({ epochs: 4, sft: { epochs: 5 } })).toEqual([4, 5, 4]);
 });
 
+it("lora's defaults are PEFT's, data and divergence are the paper's", () => {
+  const { lora, sft } = resolveConfig({ ...base, lora: { r: 4 } }, {}, "a.json");
+  expect(lora).toEqual({ r: 4, lora_alpha: 8, use_rslora: false, lora_dropout: 0, target_modules: "all-linear" });
+  expect(sft).toMatchObject({ sampler: "shuffle", on_bad_record: "stop", workers: null, divergence: "forwardKl" });
+});
+
 it("what comes out goes in again", () => {
-  const once = resolveConfig({ ...base, stages: ["pt", "sft", "sft"], student: { language_model: "l" } }, {}, "a.json");
+  const more = { lora: { r: 2 }, divergence: { kind: "jsd", beta: 0.5 }, data_path: ["d", { path: "e", weight: 0.5 }] };
+  const parts = { stages: ["pt", "sft", "sft"], student: { language_model: "l" } };
+  const once = resolveConfig({ ...base, ...parts, ...more }, {}, "a.json");
   expect(resolveConfig(JSON.parse(JSON.stringify(once)), {}, "b.json")).toEqual(once);
 });
 
@@ -43,6 +51,15 @@ it("reads YAML; paths of the file start at the file, paths of the command line h
     output_dir: join(home, "../run"),
     pt: { data_path: join(home, "d.json"), image_folder: resolve("pictures") },
   });
+  writeFileSync(
+    file,
+    "student: s\noutput_dir: o\nstages: [pt]\ndata_path: [a.json, {path: b, image_folder: c, weight: 2}]\n",
+  );
+  const { pt } = await readConfig(file, {});
+  expect(pt?.data_path).toEqual([
+    join(home, "a.json"),
+    { path: join(home, "b"), image_folder: join(home, "c"), weight: 2 },
+  ]);
   writeFileSync(file, "student: [");
   await expect(readConfig(file, {})).rejects.toThrow(/train\.yaml: expected YAML/);
   await expect(readConfig(join(home, "none.json"), {})).rejects.toThrow(
@@ -62,6 +79,13 @@ it.each([
   [{ data_path: undefined }, /dpt: data_path is missing/],
   [{ dft: { alpha: -1 } }, /dft: alpha: .*got -1/],
   [{ sft: 3 }, /sft/],
+  [{ data_path: 3 }, /data_path: must be a path, or a list of paths/],
+  [{ data_path: [] }, /data_path: .*array.*got \[\]/],
+  [{ data_path: [{ path: "d", weigth: 2 }] }, /data_path\.0: .*"weigth"/],
+  [{ divergence: "jsd" }, /divergence: must be one of forwardKl, .*"jsd", "beta"/],
+  [{ lora: { rank: 4 } }, /lora: .*"rank"/],
+  [{ lora: { lora_dropout: 1 } }, /lora\.lora_dropout: .*got 1/],
+  [{ sampler: "random" }, /sampler: .*got "random"/],
 ])("names what is wrong with %j", (change, message) => {
   expect(() => resolveConfig({ ...base, ...change }, {}, "a.json")).toThrow(
     expect.objectContaining({ code: "KD_CONFIG", message: expect.stringMatching(message) }),

@@ -2,7 +2,6 @@ import { rm } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import type { TrainingState } from "@kd/contract";
-import type { Llava } from "@kd/mllm";
 import { isMilestone, overwritingLine, progressLine } from "@kd/runs";
 import { gitCommit, type RunEvent, type RunOptions, type RunStage, runStages } from "@kd/runs/node";
 import {
@@ -14,14 +13,15 @@ import {
   trainableNames,
   trainStage,
 } from "@kd/stages";
-import { describeBackend } from "@kd/tensor-core";
+import { createRng, describeBackend, rngFromState } from "@kd/tensor-core";
 import { Interrupted } from "../interrupt.ts";
 import { note } from "../terminal.ts";
-import type { RunConfig, StageConfig, StageName } from "./config.ts";
-import { createFeatureStore } from "./feature-store.ts";
-import { openRecords, type StageData } from "./records.ts";
+import { writeReport } from "../write-report.ts";
+import { divergenceOf, type RunConfig, type StageConfig } from "./config.ts";
+import { type OpenStage, openRun } from "./open-run.ts";
 import { saveStudent } from "./save-student.ts";
-import { openStudent, openTeacher, type Student } from "./student.ts";
+import type { Student } from "./student.ts";
+import type { Teacher } from "./teacher.ts";
 
 /** What a run left. */
 export interface RunResult {
@@ -33,6 +33,8 @@ export interface RunResult {
     readonly records: number;
     readonly steps: number;
     readonly loss?: number;
+    /** Records that were left out, by their places in the steps; absent where there was none. */
+    readonly skipped?: number;
   }[];
 }
 
@@ -41,31 +43,14 @@ export interface TrainRun extends Pick<RunOptions, "start" | "from" | "command" 
   readonly config: RunConfig;
 }
 
-/** A stage with its data, under its name in the run: the second of a kind is `sft-2`. */
-interface OpenStage {
-  readonly name: string;
-  readonly kind: StageName;
-  readonly stage: StageConfig;
-  readonly data: StageData;
-  readonly totalSteps: number;
-}
-
 /** Trains all stages in order, each going on from the one before, and saves the student. Throws {@link Interrupted} once a Ctrl-C has saved. */
 export async function trainRun({ config, ...driven }: TrainRun): Promise<RunResult> {
-  const student = await openStudent(config);
-  const features = createFeatureStore(student);
-  const opened: OpenStage[] = [];
-  for (const [i, kind] of config.stages.entries()) {
-    const stage = config[kind] as StageConfig;
-    const data = await openRecords(stage, { student, features, seed: config.seed + i });
-    const before = config.stages.slice(0, i).filter((name) => name === kind).length;
-    const totalSteps = stage.max_steps ?? stage.epochs * Math.ceil(data.records / stage.batch_size);
-    opened.push({ name: before === 0 ? kind : `${kind}-${before + 1}`, kind, stage, data, totalSteps });
-  }
-  const distils = config.teacher !== null && config.stages.some((name) => stages[name].distills);
-  const teacher = distils
-    ? await openTeacher(config.teacher as string, { keep: config.teacher_dtype, student })
-    : undefined;
+  const run = await openRun(config);
+  const { student, teacher, stages: opened, skipped } = run;
+  for (const { stage } of opened.filter(({ kind }) => run.distils(kind)))
+    if (config.cache !== null) for (const notice of (await teacher?.rowsOf(stage))?.notices ?? []) note(notice);
+  if (teacher !== undefined && teacher.model === undefined)
+    note("the teacher's rows are all in the cache: it is not loaded");
   const losses = new Map<string, number>();
   const running = runStages({
     ...driven,
@@ -80,22 +65,33 @@ export async function trainRun({ config, ...driven }: TrainRun): Promise<RunResu
     versions: versions(),
     commit: await gitCommit(process.cwd()),
   });
-  let next = await running.next();
-  for (; !next.done; next = await running.next()) {
-    show(next.value);
-    if (next.value.kind === "step") losses.set(next.value.stage, next.value.report.loss);
-  }
-  if (!next.value.finished)
-    throw new Interrupted(`stopped after step ${next.value.step} and saved; the same command with --resume goes on`);
   const folder = join(config.output_dir, "student");
-  await rm(folder, { recursive: true, force: true }); // of a run that was stopped while it wrote
-  await saveStudent(folder, student, config);
+  try {
+    let next = await running.next();
+    for (; !next.done; next = await running.next()) {
+      show(next.value);
+      if (next.value.kind === "step") losses.set(next.value.stage, next.value.report.loss);
+    }
+    if (!next.value.finished)
+      throw new Interrupted(`stopped after step ${next.value.step} and saved; the same command with --resume goes on`);
+    await rm(folder, { recursive: true, force: true }); // of a run that was stopped while it wrote
+    await saveStudent(folder, student, config);
+  } finally {
+    await run.close();
+    await writeReport([config.output_dir]).catch(() => {}); // a page about a run that went wrong must not hide why
+  }
   return {
     output_dir: config.output_dir,
     student: folder,
     stages: opened.map(({ name, data, totalSteps }) => {
-      const loss = losses.get(name);
-      return { stage: name, records: data.records, steps: totalSteps, ...(loss === undefined ? {} : { loss }) };
+      const [loss, left] = [losses.get(name), skipped.get(name)];
+      return {
+        stage: name,
+        records: data.records,
+        steps: totalSteps,
+        ...(loss === undefined ? {} : { loss }),
+        ...(left === undefined ? {} : { skipped: left }),
+      };
     }),
   };
 }
@@ -107,40 +103,56 @@ const changedBy = (opened: readonly OpenStage[], { model }: Student): string[] =
 
 interface RunStageOptions {
   readonly student: Student;
-  readonly teacher: Llava | undefined;
+  readonly teacher: Teacher | undefined;
   readonly config: RunConfig;
   /** Names of the weights to save. */
   readonly changed: readonly string[];
 }
 
-function runStage({ name, kind, stage, data, totalSteps }: OpenStage, options: RunStageOptions): RunStage {
+function runStage({ name, kind, stage, data, totalSteps, seed }: OpenStage, options: RunStageOptions): RunStage {
   const { student, teacher, config, changed } = options;
-  const open = (saved?: TrainingState) =>
-    resumable({
+  let records: () => readonly string[] = () => [];
+  const open = (saved?: TrainingState) => {
+    const steps = data.steps();
+    records = steps.records;
+    let rng = createRng(seed).fork(`dropout ${name}`);
+    const training = resumable({
       params: student.model.params,
       trainable: trainableNames(stages[kind], student.model),
       weights: changed,
       totalSteps,
-      step: data.step,
-      train: (steps, state) =>
+      step: () => steps.next(),
+      train: (batches, state) =>
         trainStage({
           stage: stages[kind],
           student: student.model,
-          ...(teacher === undefined ? {} : { teacher }),
-          steps,
+          ...(teacher === undefined || !stages[kind].distills ? {} : { teacher: teacher.of(stage) }),
+          steps: batches,
           state,
           totalSteps,
           weights: weightsOf(stage, config),
           temperature: stage.temperature,
+          divergence: divergenceOf(stage),
           gradientCheckpointing: stage.gradient_checkpointing,
+          rng,
           learningRate: stage.learning_rate,
           warmupRatio: stage.warmup_ratio,
           weightDecay: stage.weight_decay,
           maxGradNorm: stage.max_grad_norm,
         }),
+      keeps: {
+        data: steps.kept,
+        rng: { save: () => rng.state(), restore: (words) => (rng = rngFromState(words as number[])) },
+      },
       ...(saved === undefined ? {} : { saved }),
     });
-  return { name, totalSteps, open, recordsOf: (step) => data.recordsOf(step - 1) };
+    const dispose = (): void => {
+      training.dispose();
+      steps.close();
+    };
+    return { ...training, dispose };
+  };
+  return { name, totalSteps, open, recordsOf: () => records() };
 }
 
 const weightsOf = ({ alpha, beta, gamma }: StageConfig, { preset }: RunConfig): DistillWeights => ({
@@ -161,7 +173,7 @@ function show(event: RunEvent): void {
   const line = progressLine(report, event);
   if (process.stderr.isTTY === true)
     process.stderr.write(
-      `${overwritingLine(line, process.stderr.columns ?? 80)}${report.step === totalSteps ? "\n" : ""}`,
+      `${overwritingLine(line, process.stderr.columns || 80)}${report.step === totalSteps ? "\n" : ""}`,
     );
   else if (isMilestone(report.step, totalSteps)) note(line);
 }

@@ -1,13 +1,17 @@
-import { basename, isAbsolute } from "node:path";
-import { type ModelCard, modelCard } from "@kd/mllm";
+import { basename, isAbsolute, join } from "node:path";
+import { type ModelCard, mergeAdapter, modelCard } from "@kd/mllm";
 import { saveLlava } from "@kd/mllm/node";
+import { saveAdapter } from "@kd/slm/node";
+import { dispose } from "@kd/tensor-core";
 import { jsonText } from "../json-file.ts";
 import { chatTemplateOf } from "../prompt.ts";
-import { contentOf } from "../text-files.ts";
 import { type RunConfig, type StageConfig, templateOf } from "./config.ts";
 import type { Student } from "./student.ts";
 
-/** Writes a Hugging Face LLaVA folder that is asked as it was trained: with tokenizer, chat template, processor and end token. */
+/**
+ * Writes a Hugging Face LLaVA folder that is asked as it was trained: with tokenizer, chat template, processor and end token. Adapters are merged
+ * into its weights, and lie in its `adapter/` as PEFT loads them.
+ */
 export async function saveStudent(
   folder: string,
   { model, processor, text }: Student,
@@ -17,20 +21,32 @@ export async function saveStudent(
   // The last stage that answers questions: a captioning stage knows no dialogue.
   const templates = config.stages.map((name) => templateOf(config[name] as StageConfig));
   const template = templates.findLast(({ dropQuestion }) => !dropQuestion);
-  const end = template?.afterAnswer.trim() ?? contentOf(tokenizerConfig.eos_token);
+  const { bosToken, eosToken = "", prefixIds } = tokenizer;
+  const end = template?.afterAnswer.trim() ?? eosToken;
   const [eos] = end === "" ? [] : tokenizer.encode(end);
-  await saveLlava(model, folder, {
+  const { config: llava, params } = model;
+  const merged = llava.text_config.lora === undefined ? model : mergeAdapter(model);
+  await saveLlava(merged, folder, {
     files: {
-      "README.md": modelCard(model.config, cardOf(config)),
+      "README.md": modelCard(merged.config, cardOf(config)),
       "tokenizer.json": jsonText(tokenizerJson),
       "tokenizer_config.json": jsonText({
         ...tokenizerConfig,
+        ...(bosToken === undefined ? {} : { bos_token: bosToken }),
         ...(end === "" ? {} : { eos_token: end }),
-        ...(template === undefined ? {} : { chat_template: chatTemplateOf(template) }),
+        ...(template === undefined ? {} : { chat_template: chatTemplateOf(template, tokenizer.decode(prefixIds)) }),
       }),
       "generation_config.json": jsonText({ ...(eos === undefined ? {} : { eos_token_id: eos }), do_sample: false }),
       "preprocessor_config.json": jsonText(processor.config),
     },
+  });
+  if (merged === model) return;
+  dispose([...merged.params].flatMap(([name, value]) => (params.get(name) === value ? [] : [value])));
+  const base = typeof config.student === "string" ? config.student : undefined;
+  await saveAdapter(join(folder, "adapter"), {
+    config: llava.text_config,
+    params,
+    ...(base === undefined ? {} : { baseModel: base }),
   });
 }
 
@@ -48,6 +64,6 @@ function cardOf(config: RunConfig): ModelCard {
     name: basename(output_dir),
     ...(ids.length === 0 ? {} : { baseModels: ids }),
     ...(teacher === null ? {} : { teacher: isAbsolute(teacher) ? basename(teacher) : teacher }),
-    training: `Stages ${stages.join(", ")}, weights of preset ${preset}, seed ${seed}.\n\n${rows.join("\n")}`,
+    training: `${config.lora === null ? "" : `Low-rank adapters of rank ${config.lora.r} on the language model, merged. `}Stages ${stages.join(", ")}, weights of preset ${preset}, seed ${seed}.\n\n${rows.join("\n")}`,
   };
 }

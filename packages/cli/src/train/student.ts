@@ -1,15 +1,26 @@
 import { join } from "node:path";
 import { KdError } from "@kd/contract";
-import { createLlava, initLlava, type Llava, type LlavaConfig, parseLlavaConfig } from "@kd/mllm";
-import { openLlava as recognise, resolveModelFolder } from "@kd/mllm/node";
+import { checkVocabulary } from "@kd/data";
+import {
+  checkSameVisualTokens,
+  createLlava,
+  initLlava,
+  type Llava,
+  type LlavaConfig,
+  parseLlavaConfig,
+  withAdapter,
+} from "@kd/mllm";
+import { checkTokenizer, openLlava as recognise } from "@kd/mllm/node";
 import { openWeights } from "@kd/safetensors/node";
+import { initAdapter } from "@kd/slm";
 import { loadParams, loadSlm } from "@kd/slm/node";
 import { createRng, dispose, type HalfFormat, type Params } from "@kd/tensor-core";
 import { parseVisionConfig, visionShapes } from "@kd/vision-encoder";
 import { type ImageProcessor, openImageProcessor } from "../image-processor.ts";
-import { readJson } from "../json-file.ts";
+import { readJson, readJsonIfThere } from "../json-file.ts";
 import { openLlava } from "../open-model.ts";
-import { readTextFiles, type TextFiles, tokensById } from "../text-files.ts";
+import { resolveFolder } from "../resolve-folder.ts";
+import { readTextFiles, readTokens, type TextFiles, tokensById } from "../text-files.ts";
 import type { RunConfig } from "./config.ts";
 
 const IMAGE = "<image>";
@@ -18,19 +29,51 @@ const IMAGE = "<image>";
 export interface Student {
   readonly model: Llava;
   readonly processor: ImageProcessor;
-  readonly text: TextFiles;
+  readonly text: StudentText;
+}
+
+/** What a student's folder says about text, and the files that it is saved with. */
+interface StudentText extends TextFiles {
+  readonly tokenizerJson: Readonly<Record<string, unknown>>;
+  readonly tokenizerConfig: Readonly<Record<string, unknown>>;
+}
+
+async function readStudentText(folder: string): Promise<StudentText> {
+  return {
+    ...(await readTextFiles(folder)),
+    tokenizerJson: await readJson(join(folder, "tokenizer.json")),
+    tokenizerConfig: (await readJsonIfThere(join(folder, "tokenizer_config.json"))) ?? {},
+  };
+}
+
+/** The model that is trained, with fresh adapters where the configuration asks for them. */
+export async function openStudent(config: RunConfig): Promise<Student> {
+  const student = await openBase(config);
+  const { config: llava } = student.model;
+  const { tokenizer } = student.text;
+  checkVocabulary({
+    tokenizerSize: tokenizer.size,
+    vocabSize: llava.text_config.vocab_size,
+    imageTokenId: llava.image_token_index,
+  });
+  if (config.lora === null) return student;
+  const rng = createRng(config.seed).fork("lora");
+  return {
+    ...student,
+    model: withAdapter(student.model, initAdapter({ config: llava.text_config, lora: config.lora, rng })),
+  };
 }
 
 /** A student's folder as it is; or a language model and a tower with a new projector between them, as LLaVA starts. */
-export async function openStudent({ student, teacher: teacherId, seed }: RunConfig): Promise<Student> {
+async function openBase({ student, teacher: teacherId, seed }: RunConfig): Promise<Student> {
   if (typeof student === "string") {
-    const folder = await resolveModelFolder(student);
-    return { ...(await openLlava(folder)), text: await readTextFiles(folder) };
+    const folder = await resolveFolder(student);
+    return { ...(await openLlava(folder)), text: await readStudentText(folder) };
   }
   const { vision_feature_layer, vision_feature_select_strategy } = student;
-  const folder = await resolveModelFolder(student.language_model);
-  const teacher = teacherId === null ? null : await resolveModelFolder(teacherId);
-  const vision_tower = student.vision_tower && (await resolveModelFolder(student.vision_tower));
+  const folder = await resolveFolder(student.language_model);
+  const teacher = teacherId === null ? null : await resolveFolder(teacherId);
+  const vision_tower = student.vision_tower && (await resolveFolder(student.vision_tower));
   const taught = teacher === null ? undefined : (await recognise(teacher)).config;
   const tower = vision_tower ?? teacher;
   if (tower === null)
@@ -40,7 +83,7 @@ export async function openStudent({ student, teacher: teacherId, seed }: RunConf
     );
   const language = await loadSlm(folder, { prefix: "language_model." });
   const vision = await readTower(tower);
-  const text = withImageToken(await readTextFiles(folder), language.config.vocab_size, taught?.image_token_index);
+  const text = withImageToken(await readStudentText(folder), language.config.vocab_size, taught?.image_token_index);
   const config = parseLlavaConfig({
     vision_config: vision.config,
     text_config: language.config,
@@ -80,7 +123,11 @@ async function readTower(folder: string): Promise<{ config: LlavaConfig["vision_
 }
 
 /** The image token of the tokenizer, or a free row of the embedding for it, which the tokenizer then knows. */
-function withImageToken(text: TextFiles, rows: number, wanted?: number): TextFiles & { readonly imageTokenId: number } {
+function withImageToken(
+  text: StudentText,
+  rows: number,
+  wanted?: number,
+): StudentText & { readonly imageTokenId: number } {
   const tokens = tokensById(text.tokenizerJson);
   const known = [...tokens].find(([, token]) => token === IMAGE)?.[0];
   if (known !== undefined) return { ...text, imageTokenId: known };
@@ -112,15 +159,9 @@ export async function openTeacher(
   folderOrId: string,
   { keep, student }: { readonly keep: "float32" | HalfFormat; readonly student: Student },
 ): Promise<Llava> {
-  const folder = await resolveModelFolder(folderOrId);
-  const { model: own } = await openLlava(folder, { keep });
-  const { config, params } = own;
-  if (config.image_token_index !== student.model.config.image_token_index)
-    throw new KdError(
-      "KD_CONFIG",
-      `${folder}: the image token must be ${student.model.config.image_token_index}, the student's, got ${config.image_token_index}; use models of one tokenizer`,
-    );
-  checkSameTokens((await readTextFiles(folder)).tokenizerJson, student.text.tokenizerJson, folder);
+  const folder = await resolveFolder(folderOrId);
+  await checkTeacher(folder, student);
+  const { config, params } = (await openLlava(folder, { keep })).model;
   for (const name of student.model.groups.vision) {
     const [mine, theirs] = [params.get(name), student.model.params.get(name)];
     if (mine === undefined || theirs === undefined || !(await isSame(mine, theirs, keep)))
@@ -132,6 +173,26 @@ export async function openTeacher(
   const { vision_config } = student.model.config;
   if (towerText(config) !== towerText(student.model.config)) throw otherTower(folder, "its configuration");
   return createLlava({ config: { ...config, vision_config }, params, processor: student.processor.name });
+}
+
+/** What a teacher must share with the student, as far as its files say it. Throws `KD_CONFIG`. */
+export async function checkTeacher(folder: string, student: Student): Promise<void> {
+  const { config: found } = await recognise(folder);
+  checkSameVisualTokens(found, student.model.config);
+  await checkTokenizer(folder, found);
+  const processor = await openImageProcessor(folder, found);
+  if (processor.name !== student.processor.name)
+    throw new KdError(
+      "KD_CONFIG",
+      `${folder}: expected the student's image processor, got another: ${processor.name} instead of ${student.processor.name}; teacher and student must see the same pixels: copy one's preprocessor_config.json to the other`,
+    );
+  const config = found;
+  if (config.image_token_index !== student.model.config.image_token_index)
+    throw new KdError(
+      "KD_CONFIG",
+      `${folder}: the image token must be ${student.model.config.image_token_index}, the student's, got ${config.image_token_index}; use models of one tokenizer`,
+    );
+  checkSameTokens(await readTokens(folder), tokensById(student.text.tokenizerJson), folder);
 }
 
 /** What decides features besides weights. */
@@ -159,12 +220,7 @@ const otherTower = (folder: string, name: string): KdError =>
     `${folder}: expected the student's vision tower, got another (${name} differs); teacher and student must share it: leave student.vision_tower out to take the teacher's`,
   );
 
-function checkSameTokens(
-  teacher: Readonly<Record<string, unknown>>,
-  student: Readonly<Record<string, unknown>>,
-  folder: string,
-): void {
-  const [theirs, mine] = [tokensById(teacher), tokensById(student)];
+function checkSameTokens(theirs: ReadonlyMap<number, string>, mine: ReadonlyMap<number, string>, folder: string): void {
   for (const [id, token] of mine)
     if (theirs.has(id) && theirs.get(id) !== token)
       throw new KdError(

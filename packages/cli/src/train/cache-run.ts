@@ -1,0 +1,52 @@
+import { note } from "../terminal.ts";
+import type { RunConfig } from "./config.ts";
+import { openRun } from "./open-run.ts";
+
+/** What a stage's part of the cache is. */
+export interface CachedStage {
+  readonly stage: string;
+  readonly records: number;
+  /** Pictures whose features are there. */
+  readonly pictures: number;
+  /** Records whose rows of the teacher were computed now; absent for a stage without a teacher. */
+  readonly taught?: number;
+  readonly skipped?: number;
+}
+
+/** Fills the cache of a run: features of every picture, rows of the teacher for every record of a stage that distils. Goes on where it was stopped. */
+export async function cacheRun(config: RunConfig, signal: AbortSignal): Promise<readonly CachedStage[] | undefined> {
+  const run = await openRun(config, { fill: true });
+  const result: CachedStage[] = [];
+  try {
+    for (const { name, kind, stage, data } of run.stages) {
+      const teacher = run.distils(kind) ? run.teacher : undefined;
+      const rows = await teacher?.rowsOf(stage);
+      let [records, taught, shown] = [0, 0, performance.now()];
+      const seen = new Set<string>();
+      for await (const { batch, keys } of data.everything()) {
+        for (const key of keys) seen.add(key);
+        taught += (await rows?.fill(batch)) ?? 0;
+        records += batch.shape[0];
+        if (performance.now() - shown < 2000 && records < data.records) continue;
+        shown = performance.now();
+        note(
+          `${name}: ${records} of ${data.records} records, ${seen.size} pictures${rows ? `, ${taught} taught now` : ""}`,
+        );
+        if (signal.aborted) return undefined;
+      }
+      if (signal.aborted) return undefined;
+      await teacher?.markWhole({ stage, data });
+      const skipped = run.skipped.get(name);
+      result.push({
+        stage: name,
+        records,
+        pictures: seen.size,
+        ...(rows === undefined ? {} : { taught }),
+        ...(skipped === undefined ? {} : { skipped }),
+      });
+    }
+    return result;
+  } finally {
+    await run.close();
+  }
+}

@@ -1,0 +1,221 @@
+import { KdError, type TokenBatch } from "@kd/contract";
+import { type Cursor, mixture, parseConversation } from "@kd/data";
+import {
+  createLoader,
+  type DiskSource,
+  type Loader,
+  type LoaderOptions,
+  openSource,
+  type SkippedRecord,
+} from "@kd/data/node";
+import { contentHash } from "@kd/disk-cache/node";
+import type { Kept } from "@kd/stages";
+import { type StageConfig, sourcesOf, templateOf } from "./config.ts";
+import type { FeatureStore } from "./feature-store.ts";
+import { createEncoder, type PictureBatch, type StepEncoderOptions } from "./step-encoder.ts";
+import type { Student } from "./student.ts";
+
+/** A stage's data. */
+export interface StageData {
+  readonly records: number;
+  /** Changes when records, template or tokenizer do. */
+  readonly fingerprint: string;
+  /** Each record once, in their order, a micro-batch at a time, with the keys of its pictures. */
+  everything(): AsyncGenerator<{ readonly batch: TokenBatch; readonly keys: readonly string[] }>;
+  /** Steps of so many passes. */
+  stepsOf(epochs: number): number;
+  /** Starts reading, from the beginning until `kept` is restored. */
+  steps(): StageSteps;
+  close(): Promise<void>;
+}
+
+/** Steps in their order. */
+interface StageSteps {
+  /** Micro-batches of the next step. */
+  next(): Promise<readonly TokenBatch[]>;
+  /** File and index of the records of the step that came last. */
+  records(): readonly string[];
+  /** Where the next step begins: what a resumed run must find as it was. */
+  readonly kept: Kept;
+  close(): void;
+}
+
+/** What a stage's data are read for. */
+export interface StageDataOptions {
+  readonly student: Student;
+  readonly features: FeatureStore;
+  readonly seed: number;
+  /** Hears of records that are left out. */
+  readonly onSkip: (message: string) => void;
+}
+
+/** Opens a stage's data and tries a record of each source. Throws `KD_DATA` naming file and record, `KD_CONFIG` for a template that does not fit. */
+export async function openStageData(stage: StageConfig, options: StageDataOptions): Promise<StageData> {
+  const { student, features } = options;
+  checkEnd(stage, student);
+  const encoder: StepEncoderOptions = {
+    tokenizer: student.text.folder,
+    template: templateOf(stage),
+    imageTokenId: student.model.config.image_token_index,
+    imageTokens: student.processor.tokens,
+    vocabSize: student.model.config.text_config.vocab_size,
+    maxLength: stage.max_length,
+    processor: student.processor.config,
+    kept: features.kept,
+  };
+  const sources: { source: DiskSource; weight: number }[] = [];
+  const close = async (): Promise<void> => {
+    for (const { source } of sources) await source.close();
+  };
+  try {
+    for (const { path, image_folder: imageFolder, weight = 1 } of sourcesOf(stage))
+      sources.push({ source: await openSource(path, imageFolder === undefined ? {} : { imageFolder }), weight });
+    if (stage.on_bad_record === "stop") for (const { source } of sources) await tryRecord(source, encoder);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return {
+    records: sources.reduce((sum, { source }) => sum + source.length, 0),
+    stepsOf: (epochs) => {
+      let steps = 0;
+      for (let epoch = 0; epoch < epochs; epoch++)
+        steps += Math.ceil(readable(sources, options.seed, epoch) / stage.batch_size);
+      return steps;
+    },
+    fingerprint: contentHash([
+      JSON.stringify({ ...encoder, tokenizer: undefined, kept: undefined }),
+      JSON.stringify(student.text.tokenizerJson),
+      ...sources.map(({ source }) => source.fingerprint),
+    ]),
+    everything: () => everything(sources, encoder, { ...options, stage }),
+    steps: () => stepsOf(sources, encoder, { ...options, stage }),
+    close,
+  };
+}
+
+/** A source's first record, or the first that its index knows to be none, so that a wrong folder is found before anything trains. */
+async function tryRecord(source: DiskSource, options: StepEncoderOptions): Promise<void> {
+  if (source.length === 0)
+    throw new KdError("KD_DATA", `${source.name}: expected records, got none; correct data_path`);
+  const broken = source.lengths.indexOf(0);
+  const record = await source.get(Math.max(0, broken));
+  parseConversation(record.value, record.where);
+  const { encode } = await createEncoder(options);
+  try {
+    await encode(record);
+  } catch (error) {
+    if (!KdError.is(error) || error.message.includes(record.where)) throw error;
+    throw new KdError(error.code, `${record.where}: ${error.message}`, { cause: error });
+  }
+}
+
+function readable(sources: readonly { source: DiskSource; weight: number }[], seed: number, epoch: number): number {
+  if (sources.every(({ weight }) => Number.isInteger(weight)))
+    return sources.reduce((sum, { source: { lengths }, weight }) => sum + weight * lengths.filter(Boolean).length, 0);
+  const sized = sources.map(({ source: { length }, weight }) => ({ length, weight }));
+  const { source, record } = mixture(sized, { seed, epoch });
+  return record.filter((index, i) => sources[source[i] as number]?.source.lengths[index] !== 0).length;
+}
+
+/** The largest divisor of a step's records that is no more than asked for: micro-batches fill steps exactly. */
+export function microBatchSize({ batch_size, micro_batch_size }: StageConfig): number {
+  let size = Math.min(batch_size, micro_batch_size);
+  while (batch_size % size !== 0) size--;
+  return size;
+}
+
+const MODULE = new URL(`./step-encoder${import.meta.url.slice(import.meta.url.lastIndexOf("."))}`, import.meta.url);
+
+function stepsOf(
+  sources: readonly { source: DiskSource; weight: number }[],
+  encoder: StepEncoderOptions,
+  { stage, features, seed, onSkip }: StageDataOptions & { readonly stage: StageConfig },
+): StageSteps {
+  let cursor: Cursor = { epoch: 0, offset: 0 };
+  let trainedOn: string | undefined;
+  let loader: Loader<PictureBatch> | undefined;
+  let records: string[] = [];
+  const start = async () => {
+    loader = await createLoader<PictureBatch>(sources, { ...loaderOptions(stage, encoder, seed), cursor });
+    if (trainedOn !== undefined && trainedOn !== loader.fingerprint)
+      throw new KdError(
+        "KD_DATA",
+        `${sources.map(({ source }) => source.name).join(", ")}: expected the data that the checkpoint was trained on, got others; restore them, or train the stage again with --from`,
+      );
+    trainedOn = loader.fingerprint;
+    return loader[Symbol.asyncIterator]();
+  };
+  let reading: Awaited<ReturnType<typeof start>> | undefined;
+  return {
+    next: async () => {
+      reading ??= await start();
+      const from = cursor;
+      const micro: TokenBatch[] = [];
+      records = [];
+      const step = ({ offset }: Cursor): number => Math.floor(offset / stage.batch_size);
+      while (cursor.epoch === from.epoch && step(cursor) === step(from)) {
+        const { value, done } = await reading.next();
+        if (done === true) throw new KdError("KD_DATA", "loader: expected another batch, it was closed; start again");
+        for (const each of value.skipped) onSkip(namedSkip(each));
+        micro.push(await withFeatures(value.batch, features));
+        records.push(...value.records);
+        cursor = value.cursor;
+      }
+      return micro;
+    },
+    records: () => records,
+    kept: {
+      save: () => ({ ...cursor, data: trainedOn }),
+      restore: (saved) => {
+        const { data, ...place } = saved as Cursor & { readonly data: string };
+        cursor = place;
+        trainedOn = data;
+      },
+    },
+    close: () => void loader?.close(),
+  };
+}
+
+async function* everything(
+  sources: readonly { source: DiskSource; weight: number }[],
+  encoder: StepEncoderOptions,
+  { stage, features, seed, onSkip }: StageDataOptions & { readonly stage: StageConfig },
+): ReturnType<StageData["everything"]> {
+  const loader = await createLoader<PictureBatch>(
+    sources.map(({ source }) => ({ source })),
+    { ...loaderOptions(stage, encoder, seed), sampler: "sequential", epochs: 1 },
+  );
+  for await (const { batch, skipped } of loader) {
+    for (const each of skipped) onSkip(namedSkip(each));
+    yield { batch: await withFeatures(batch, features), keys: batch.pictures.map(({ key }) => key) };
+  }
+}
+
+const loaderOptions = (stage: StageConfig, options: StepEncoderOptions, seed: number): LoaderOptions => ({
+  encoder: { module: MODULE.href, options },
+  batchSize: microBatchSize(stage),
+  seed,
+  sampler: stage.sampler,
+  onBadRecord: stage.on_bad_record,
+  ...(stage.workers === null ? {} : { workers: stage.workers }),
+});
+
+const namedSkip = ({ where, message }: SkippedRecord): string =>
+  message.includes(where) ? message : `${where}: ${message}`;
+
+async function withFeatures({ pictures, ...batch }: PictureBatch, features: FeatureStore): Promise<TokenBatch> {
+  return pictures.length === 0 ? batch : { ...batch, images: await features.of(pictures) };
+}
+
+/** A template whose end is no token of the tokenizer teaches no end: the student would never stop. */
+function checkEnd(stage: StageConfig, { text: { tokenizer } }: Student): void {
+  const { name, afterAnswer, dropQuestion } = templateOf(stage);
+  const end = afterAnswer.trim();
+  const known = tokenizer.idOf(end) !== undefined; // an unknown one may be one token, too
+  if (dropQuestion || end === "" || (known && tokenizer.encode(end).length === 1)) return;
+  throw new KdError(
+    "KD_CONFIG",
+    `template ${name} ends answers with ${JSON.stringify(end)}, which the tokenizer has not as one token; choose the template of this language model`,
+  );
+}
