@@ -373,6 +373,7 @@ const std::vector<Operation> OPERATIONS = {
 bool mayRegister(TF_Status* status) {
   const char* choice = std::getenv("KD_TENSORFLOW_KERNELS");
   if (choice != nullptr && std::strcmp(choice, "off") == 0) return false;
+  __builtin_cpu_init();
 #ifdef __AVX512F__
   if (!__builtin_cpu_supports("avx512f")) return false;  // compiled on another machine
 #elif defined(__AVX2__)
