@@ -313,6 +313,20 @@ void attentionSoftmaxGrad(Call& call) {
   });
 }
 
+/** x, seen as [B, M, N, d], shape → [B, N, M, d] in that shape: heads before positions, or back. */
+void swapMiddle(Call& call) {
+  const float* x = call.in(0);
+  const int32_t *view = call.in<int32_t>(1), *shape = call.in<int32_t>(2);
+  const int64_t m = view[1], n = view[2], width = view[3];
+  if (view[0] * m * n * width != call.size(0)) call.fail("the view has another size than x");
+  float* y = call.out(0, std::vector<int64_t>(shape, shape + call.size(2)));
+  inParts(view[0] * n, call.size(0), [=](int64_t, int64_t from, int64_t to) {
+    for (int64_t row = from; row < to; row++)
+      for (int64_t i = 0; i < m; i++)
+        std::memcpy(y + (row * m + i) * width, x + ((row / n * m + i) * n + row % n) * width, width * sizeof(float));
+  });
+}
+
 /** param, gradient, m, v, rates, factor of the decay → param, m, v. */
 void adamW(Call& call) {
   const float *param = call.in(0), *gradient = call.in(1), *m = call.in(2), *v = call.in(3), *rates = call.in(4);
@@ -362,6 +376,7 @@ const std::vector<Operation> OPERATIONS = {
     {"KdCrossEntropy", {F("logits"), "labels: int32", F("weights")}, {F("loss"), F("gradient")}, compute<crossEntropy>},
     {"KdAttentionSoftmax", {F("scores"), F("mask"), F("scale")}, {F("p")}, compute<attentionSoftmax>},
     {"KdAttentionSoftmaxGrad", {F("p"), F("dp"), F("scale")}, {F("ds")}, compute<attentionSoftmaxGrad>},
+    {"KdSwapMiddle", {F("x"), "view: int32", "shape: int32"}, {F("y")}, compute<swapMiddle>},
     {"KdAdamW",
      {F("param"), F("gradient"), F("m"), F("v"), F("rates"), F("decay")},
      {F("param1"), F("m1"), F("v1")},

@@ -12,12 +12,16 @@ export function tensorflowAttention(ops: TensorflowOps, x: AttentionValues, size
   const { b, t, s, h, kv, d, scale } = sizes;
   const { mul, sub, add, matMul, reshape, transpose, reduce } = tensorflowMath(ops);
   const group = h / kv;
-  const fold = (q: Input) =>
-    reshape(transpose(reshape(q, [b, t, kv, group, d]), [0, 2, 3, 1, 4]), [b * kv, group * t, d]);
-  const unfold = (q: Input) => reshape(transpose(reshape(q, [b, kv, group, t, d]), [0, 3, 1, 2, 4]), [b, t, h, d]);
-  const foldKeys = (k: Input) => reshape(transpose(k, [0, 2, 1, 3]), [b * kv, s, d]);
-  const unfoldKeys = (k: Input) => transpose(reshape(k, [b, kv, s, d]), [0, 2, 1, 3]);
   const { kernel } = ops;
+  /** x, seen as [B, m, n, headDim], with m and n exchanged. */
+  const swap = (x: Input, m: number, n: number, shape: readonly number[]) => {
+    if (kernel) return kernel("KdSwapMiddle", [x, [b, m, n, d], shape])[0] as Handle;
+    return reshape(transpose(reshape(x, [b, m, n, d]), [0, 2, 1, 3]), shape);
+  };
+  const fold = (q: Input) => swap(q, t, h, [b * kv, group * t, d]);
+  const unfold = (q: Input) => swap(q, h, t, [b, t, h, d]);
+  const foldKeys = (k: Input) => swap(k, s, kv, [b * kv, s, d]);
+  const unfoldKeys = (k: Input) => swap(k, kv, s, [b, s, kv, d]);
   const scaled = (x: Handle): Handle => (kernel ? x : mul(x, scale)); // our own kernels scale the scores instead of the queries
   const probabilities = (q: Input, k: Input, mask: Input | undefined) => {
     const scores = matMul(q, k, false, true);
