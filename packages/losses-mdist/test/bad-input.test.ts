@@ -1,12 +1,13 @@
 import { reshape, tidy, useBackend } from "@kd/tensor-core";
 import { beforeAll, describe, expect, it } from "vitest";
+import { memoryEngines } from "../../tensor-core/test/engines.ts";
 import { jsd, skewedForwardKl } from "../src/index.ts";
 import { losses } from "./losses.ts";
 import { matrix } from "./matrices.ts";
 import { lossAt } from "./measure.ts";
 
 // what a label, an id or NaN is can be seen here without waiting for a device
-describe.each(["cpu", "wasm"] as const)("on %s", (engine) => {
+describe.each(memoryEngines)("on %s", (engine) => {
   beforeAll(async () => {
     await useBackend({ engine, blas: false });
   });

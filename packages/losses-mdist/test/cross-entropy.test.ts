@@ -1,6 +1,7 @@
 import { grads, matMul, memory, type Tensor, type Tensor2D, tidy, useBackend } from "@kd/tensor-core";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
+import { memoryEngines } from "../../tensor-core/test/engines.ts";
 import { crossEntropy } from "../src/index.ts";
 import { logSoftmax, slopes } from "./definitions.ts";
 import { mapped, matrices, matrix, type Rows, runs } from "./matrices.ts";
@@ -32,7 +33,7 @@ const gradientAt = (student: Rows, labels: Int32Array, more: object = {}): numbe
   ]);
 
 // what a label, an id or NaN is can be seen here without waiting for a device
-describe.each(["cpu", "wasm"] as const)("crossEntropy on %s", (engine) => {
+describe.each(memoryEngines)("crossEntropy on %s", (engine) => {
   beforeAll(async () => {
     await useBackend({ engine, blas: false });
   });

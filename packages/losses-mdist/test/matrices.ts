@@ -1,5 +1,6 @@
 import { type Tensor2D, tensor } from "@kd/tensor-core";
 import fc from "fast-check";
+import { runsOf } from "../../tensor-core/test/runs.ts";
 
 export type Rows = readonly (readonly number[])[];
 
@@ -8,8 +9,10 @@ export interface Pair {
   readonly teacher: Rows;
 }
 
-/** What a test draws from: the same cases each time, so that a failure is the change's. */
-export const runs = { numRuns: 25, seed: 20261126, endOnFailure: true };
+/** For most properties. */
+export const runs = { ...runsOf(20261126, 25), endOnFailure: true };
+/** For one that needs more of them, or fewer. */
+export const times = (numRuns: number): typeof runs => ({ ...runs, ...runsOf(20261126, numRuns) });
 
 const float32 = (scale: number): fc.Arbitrary<number> =>
   fc.double({ min: -scale, max: scale, noNaN: true }).map(Math.fround);

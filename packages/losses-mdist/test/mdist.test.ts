@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { syncEngines } from "../../tensor-core/test/engines.ts";
 import { type Divergence, mdist } from "../src/index.ts";
 import { type Definition, definitions, jsdOf, lossOf, skewedForwardOf, skewedReverseOf } from "./definitions.ts";
-import { matrix, pairs, runs } from "./matrices.ts";
+import { matrix, pairs, times } from "./matrices.ts";
 import { near } from "./measure.ts";
 
 const kinds: [Divergence, Definition][] = [
@@ -73,7 +73,7 @@ describe.each(syncEngines)("mdist on %s", (engine) => {
         near(got.visual as number, want.visual);
         near(got.loss as number, 3 * want.response + 0.5 * want.visual);
       }),
-      { ...runs, numRuns: 60 },
+      times(60),
     );
   });
 

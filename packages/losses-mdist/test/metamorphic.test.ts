@@ -1,13 +1,14 @@
 import { useBackend } from "@kd/tensor-core";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
+import { memoryEngines } from "../../tensor-core/test/engines.ts";
 import { forwardKl, jsd, softCrossEntropy } from "../src/index.ts";
 import { logSoftmax } from "./definitions.ts";
 import { losses } from "./losses.ts";
 import { type Pair, pairs, runs } from "./matrices.ts";
 import { gradientAt, lossAt, near } from "./measure.ts";
 
-describe.each(["cpu", "wasm"] as const)("on %s", (engine) => {
+describe.each(memoryEngines)("on %s", (engine) => {
   beforeAll(async () => {
     await useBackend({ engine, blas: false });
   });

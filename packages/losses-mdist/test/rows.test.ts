@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { syncEngines } from "../../tensor-core/test/engines.ts";
 import { losses } from "./losses.ts";
-import { matrices, matrix, runs } from "./matrices.ts";
+import { matrices, matrix, times } from "./matrices.ts";
 import { gradientAt, lossAt, near } from "./measure.ts";
 
 describe.each(syncEngines)("on %s", (engine) => {
@@ -57,7 +57,7 @@ describe.each(syncEngines)("on %s", (engine) => {
               expect([...(alone[0] as Tensor).dataSync()]).toEqual([...dh.dataSync()]);
             }),
         ),
-        { ...runs, numRuns: 10 },
+        times(10),
       );
     });
 

@@ -5,7 +5,7 @@ import { syncEngines } from "../../tensor-core/test/engines.ts";
 import { forwardKl, topKForwardKl, topKRows } from "../src/index.ts";
 import { logSoftmax, lossOf, slopes, topKOf } from "./definitions.ts";
 import type { Run } from "./losses.ts";
-import { matrices, matrix, type Pair, pairs, runs } from "./matrices.ts";
+import { matrices, matrix, type Pair, pairs, runs, times } from "./matrices.ts";
 import { gradientAt, lossAt, near } from "./measure.ts";
 
 /** Ids by falling logit; the first of equal ones first. */
@@ -62,7 +62,7 @@ describe.each(syncEngines)("top-k rows on %s", (engine) => {
         const d = Math.max(...differences) - Math.min(...differences);
         expect(whole - less).toBeLessThanOrEqual(mass * Math.min(d, d ** 2 / 8) + 1e-5 * (1 + whole));
       }),
-      { ...runs, numRuns: 100 },
+      times(100),
     );
   });
 
@@ -133,7 +133,7 @@ describe.each(syncEngines)("top-k rows on %s", (engine) => {
               for (const [j, x] of got.dataSync().entries()) near(x, (wanted[i] as Tensor).dataSync()[j] as number);
           }),
       ),
-      { ...runs, numRuns: 10 },
+      times(10),
     );
   });
 

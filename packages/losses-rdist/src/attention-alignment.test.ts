@@ -2,6 +2,7 @@ import { grads, mul, type Tensor, type Tensor4D, tensor, tidy, useBackend } from
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { syncEngines } from "../../tensor-core/test/engines.ts";
+import { runsOf } from "../../tensor-core/test/runs.ts";
 import { checkNothing, checkTidyAndFinite, close, numberOf } from "../test/loss-checks.ts";
 import { alignedLayers, attentionAlignment } from "./index.ts";
 
@@ -96,7 +97,7 @@ const cases: fc.Arbitrary<Case> = fc.record({
 const tensors = (maps: readonly Maps[]): Tensor4D[] => maps.map((m) => tensor(m) as Tensor4D);
 const distance = ({ student, teacher, spans }: Case, more: object = {}): number =>
   numberOf(() => attentionAlignment({ student: tensors(student), teacher: teacher.map(tensors), spans, ...more }));
-const runs = { numRuns: 40, seed: 6 };
+const runs = runsOf(6, 40);
 
 describe.each(syncEngines)("attentionAlignment on %s", (engine) => {
   beforeAll(async () => {
@@ -143,7 +144,7 @@ describe.each(syncEngines)("attentionAlignment on %s", (engine) => {
           close(slope[b]?.[h]?.[i]?.[j] as number, (at(1e-5) - at(-1e-5)) / 2e-5, 2e-3);
         }
       }),
-      { ...runs, numRuns: 15 },
+      runsOf(6, 15),
     );
   });
 

@@ -2,6 +2,7 @@ import { constant, grads, type Tensor, type Tensor2D, useBackend } from "@kd/ten
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { syncEngines } from "../../tensor-core/test/engines.ts";
+import { runsOf } from "../../tensor-core/test/runs.ts";
 import {
   checkNothing,
   checkSlopes,
@@ -70,7 +71,7 @@ const cases = (scale: number) =>
         temperature: fc.constantFrom(1, 3, 0.5),
       }),
     );
-const runs = { numRuns: 60, seed: 4 };
+const runs = runsOf(4, 60);
 const product = (hidden: Matrix, head: Matrix): Matrix =>
   hidden.map((h) => head.map((w) => h.reduce((s, x, i) => s + x * (w[i] as number), 0)));
 
@@ -121,7 +122,7 @@ describe.each(syncEngines)("bild on %s", (engine) => {
           });
         for (const x of (grads(frozen)([h])[0] as Tensor).dataSync()) close(x, 0, 1e-5); // equal sides
       }),
-      { numRuns: 20, seed: 4 },
+      runsOf(4, 20),
     );
   });
 

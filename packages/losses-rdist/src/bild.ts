@@ -59,7 +59,7 @@ export function bild(options: BildOptions): Scalar {
     const n = rowCount(student);
     const share = rowShare("bild", n, count);
     if (n === 0) return nothing(tensorOf("hidden" in student ? student.hidden : student));
-    const { ids, values } = largest(student, teacher, k);
+    const { ids, values } = largest(student, teacher, { k });
     const differences = (picked: Tensor): Tensor =>
       logSoftmax(matMul(reshape(picked, [2 * n, k]), pairs(k, temperature)));
     const [p, q] = [differences(values), differences(pickIds(student, ids))];

@@ -2,6 +2,7 @@ import { constant, type Tensor, type Tensor2D, useBackend } from "@kd/tensor-cor
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { syncEngines } from "../../tensor-core/test/engines.ts";
+import { runsOf } from "../../tensor-core/test/runs.ts";
 import {
   checkNothing,
   checkSlopes,
@@ -43,7 +44,7 @@ const cases = fc
   .record({ n: fc.integer({ min: 1, max: 4 }), d: fc.integer({ min: 1, max: 4 }), e: fc.integer({ min: 1, max: 4 }) })
   .chain(({ n, d, e }) => fc.record({ student: grid(n, d), teacher: grid(n, e), weight: grid(e, d) }));
 const short = (rows: Matrix) => rows.some((row) => dot(row, row) < 1e-2);
-const runs = { numRuns: 60, seed: 3 };
+const runs = runsOf(3, 60);
 
 describe.each(syncEngines)("on %s", (engine) => {
   beforeAll(async () => {

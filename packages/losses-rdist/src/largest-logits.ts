@@ -26,9 +26,13 @@ const LOGITS_AT_ONCE = 6 * 2 ** 20;
  * Ids of the teacher's k largest logits and of the student's, side by side, and the teacher's logits there; `[N, 2k]` both. Nothing of it has a
  * gradient.
  */
-export function largest(student: StudentRows, teacher: StudentRows, k: number): { ids: Tensor; values: Tensor } {
+export function largest(
+  student: StudentRows,
+  teacher: StudentRows,
+  { k, atOnce = LOGITS_AT_ONCE }: { readonly k: number; readonly atOnce?: number },
+): { ids: Tensor; values: Tensor } {
   const n = rowCount(student);
-  const size = Math.max(1, Math.floor(LOGITS_AT_ONCE / vocabularyOf(student)));
+  const size = Math.max(1, Math.floor(atOnce / vocabularyOf(student)));
   const [ids, values] = withoutGradient(() =>
     tidy(() => {
       const chunks = Array.from({ length: Math.ceil(n / size) }, (_, i) =>

@@ -2,6 +2,7 @@ import { constant, grads, memory, type Tensor, type Tensor1D, type Tensor2D, tid
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { syncEngines } from "../../tensor-core/test/engines.ts";
+import { runsOf } from "../../tensor-core/test/runs.ts";
 import {
   type Case,
   cases,
@@ -45,7 +46,7 @@ const mapped = (side: Side, map: (row: readonly number[]) => readonly number[]):
   hidden: side.hidden.map(map),
   head: side.head.map(map),
 });
-const runs = { numRuns: 60, seed: 5 };
+const runs = runsOf(5, 60);
 const logitForms = forms.filter(({ over }) => over !== "hidden");
 
 describe.each(syncEngines)("rdist on %s", (engine) => {
@@ -65,7 +66,7 @@ describe.each(syncEngines)("rdist on %s", (engine) => {
         const see = form.over === "hidden" ? (side: Side) => tensorOfRows(side.hidden) : dense;
         close(distanceOf(given, { ...form, student: see(given.student), teacher: see(given.teacher) }), expected);
       }),
-      { numRuns: 200, seed: 5 },
+      runsOf(5, 200),
     );
   });
 

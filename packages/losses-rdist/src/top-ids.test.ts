@@ -2,6 +2,7 @@ import { memory, tensor, useBackend } from "@kd/tensor-core";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { syncEngines } from "../../tensor-core/test/engines.ts";
+import { runsOf } from "../../tensor-core/test/runs.ts";
 import { topIds } from "./top-ids.ts";
 
 describe.each(syncEngines)("topIds on %s", (engine) => {
@@ -35,7 +36,7 @@ describe.each(syncEngines)("topIds on %s", (engine) => {
         expect(memory().numTensors).toBe(before);
         t.dispose();
       }),
-      { numRuns: 100, seed: 2 },
+      runsOf(2, 100),
     );
   });
 });

@@ -8,6 +8,10 @@ export const engines: readonly Engine[] = (process.env.KD_TEST_ENGINES ?? "cpu,w
 /** For suites that read synchronously, which webgpu cannot: on it they run on wasm. */
 export const syncEngines: readonly Engine[] = engines.includes("webgpu") ? ["wasm"] : engines;
 
+/** For suites that need numbers in main memory, where what they hold is checked without waiting for a device. */
+const near = engines.filter((engine) => engine === "cpu" || engine === "wasm");
+export const memoryEngines: readonly Engine[] = near.length > 0 ? near : ["cpu", "wasm"];
+
 /** For a suite that needs one engine only: the preferred one where it is among them. */
 export const oneEngine = (preferred: Engine): Engine =>
   engines.includes(preferred) ? preferred : (engines[0] as Engine);

@@ -108,7 +108,8 @@ export function rowLosses(options: RowLossesOptions): RowLosses {
   return { loss: loss as Scalar, ce, kl };
 }
 
-function defaultChunk({ V, Vt }: RowTask["sizes"]): number {
+/** Rows of a chunk that is not chosen. */
+export function defaultChunk({ V, Vt }: RowTask["sizes"]): number {
   const rows = Math.floor((24 * 2 ** 18) / (V + Vt));
   return Math.min(256, Math.max(48, rows - (rows % 16)));
 }
