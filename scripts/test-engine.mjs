@@ -25,7 +25,7 @@ const RUNS = {
     ["our own kernels in it", [], {}],
     [
       "TensorFlow's operations alone",
-      ["tensor-core/", "losses-mdist/", "models.golden"],
+      ["packages/tensor-core", "packages/losses-mdist", "models.golden"],
       { KD_TENSORFLOW_KERNELS: "off" },
     ],
   ],
