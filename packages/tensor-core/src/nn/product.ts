@@ -1,18 +1,11 @@
-import { tensorflowOps } from "../backend/tensorflow-ops.ts";
 import type { FusedKernels } from "../kernels/fused-kernels.ts";
 import { matMul, type Tensor2D } from "../ops.ts";
-import { tensorflowMath } from "./tensorflow-math.ts";
 
 /** A matrix product outside the tape. */
 export type Product = (a: Tensor2D, b: Tensor2D, transposeA: boolean, transposeB: boolean) => Tensor2D;
 
-/** On the kernels' GEMM provider when there are kernels, TensorFlow's own on its engine, tfjs's otherwise. */
+/** On the kernels' GEMM provider when there are kernels, tfjs's otherwise. */
 export function product(k: FusedKernels | undefined): Product {
-  const ops = tensorflowOps();
-  if (ops !== undefined) {
-    const math = tensorflowMath(ops);
-    return (...args) => ops.compute(() => [math.matMul(...args)])[0] as Tensor2D;
-  }
   if (k === undefined) return matMul;
   return (a, b, transposeA, transposeB) => {
     const [m, inner] = transposeA ? [a.shape[1], a.shape[0]] : a.shape;

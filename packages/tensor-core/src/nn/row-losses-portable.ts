@@ -6,6 +6,7 @@ import {
   cast,
   concat,
   exp,
+  matMul,
   max,
   maximum,
   mul,
@@ -25,7 +26,6 @@ import {
   zerosLike,
 } from "../ops.ts";
 import { portableDivergence } from "./divergence-portable.ts";
-import { product } from "./product.ts";
 import { rowLogSoftmax } from "./row-sums.ts";
 import type { RowSums, RowTask } from "./row-task.ts";
 import { kernelCrossEntropy, tensorflowTerms } from "./row-terms-tensorflow.ts";
@@ -37,7 +37,6 @@ export function portableRowLosses(task: RowTask): RowSums {
   const { student, wants, sizes, chunkSize } = task;
   const { logits, hidden, head } = student as Partial<Record<string, Tensor2D>>;
   let [ce, kl]: Tensor[] = [scalar(0), scalar(0)];
-  const multiply = product(undefined);
   const rows: Tensor[] = []; // gradients of logits or hidden, a chunk each
   let dHead: Tensor | undefined;
   const replace = (old: Tensor | undefined, next: Tensor): Tensor => {
@@ -49,12 +48,12 @@ export function portableRowLosses(task: RowTask): RowSums {
     const n = Math.min(chunkSize, sizes.R - r);
     const made = tidy(() => {
       const h = hidden && slice(hidden, [r, 0], [n, -1]);
-      const s = logits ? slice(logits, [r, 0], [n, -1]) : multiply(h as Tensor2D, head as Tensor2D, false, true);
+      const s = logits ? slice(logits, [r, 0], [n, -1]) : matMul(h as Tensor2D, head as Tensor2D, false, true);
       const { ce, kl, gradient } = chunk(task, s as Tensor2D, r, n);
       const out: Record<string, Tensor> = { ce, kl };
       if (wants("logits")) out.rows = gradient;
-      if (wants("hidden")) out.rows = multiply(gradient as Tensor2D, head as Tensor2D, false, false);
-      if (wants("head")) out.head = multiply(gradient as Tensor2D, h as Tensor2D, true, false);
+      if (wants("hidden")) out.rows = matMul(gradient as Tensor2D, head as Tensor2D);
+      if (wants("head")) out.head = matMul(gradient as Tensor2D, h as Tensor2D, true, false);
       return out;
     });
     ce = replace(ce, made.ce as Tensor);
