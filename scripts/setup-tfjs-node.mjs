@@ -1,6 +1,17 @@
-// Builds tfjs-node's addon against the libtensorflow inside TensorFlow's Python wheel, in .tools/tfjs-node; safe to run again.
+// Builds tfjs-node's addon against the libtensorflow inside TensorFlow's Python wheel, with our own kernels, in .tools/tfjs-node; safe to run again.
 //   node scripts/setup-tfjs-node.mjs [--gpu]     --gpu: tfjs-node-gpu, which needs an NVIDIA driver, CUDA 12 and cuDNN 9 to use a GPU
-import { existsSync, linkSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync } from "node:fs";
+import { createHash } from "node:crypto";
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { answers, orExplain, root, run, SetupError, toolsFolder } from "./tools-folder.mjs";
@@ -12,6 +23,8 @@ const KINDS = {
 };
 const WHERE = "setup-tfjs-node";
 const LIBRARIES = ["cc", "framework"].map((part) => `libtensorflow_${part}.so.2`);
+const KERNELS = join(root, "scripts/tensorflow-kernels.cc");
+const BUILT_WITH = createHash("sha256").update(readFileSync(KERNELS)).digest("hex"); // an addon with other kernels is built again
 
 /** Sets it up where it is not; gives back the node_modules folder that NODE_PATH must name. */
 export function setupTfjsNode(kind = "cpu") {
@@ -20,11 +33,14 @@ export function setupTfjsNode(kind = "cpu") {
   const modules = join(folder, "node_modules");
   const home = join(modules, "@tensorflow", name);
   const addon = join(home, "lib/napi-v8/tfjs_binding.node"); // 8: the newest that the package knows
-  if (![addon, ...LIBRARIES.map((library) => join(home, "deps/lib", library))].every(existsSync)) {
+  const stamp = join(home, "lib/napi-v8/kernels");
+  const whole = [stamp, addon, ...LIBRARIES.map((library) => join(home, "deps/lib", library))].every(existsSync);
+  if (!whole || readFileSync(stamp, "utf8") !== BUILT_WITH) {
     const { compiler, python } = checkMachine();
     const tensorflow = fetchTensorflow(folder, wheel, python);
     buildAddon({ modules, name, addon, tensorflow, compiler });
     tryOut(modules, name);
+    writeFileSync(stamp, BUILT_WITH);
   }
   return modules;
 }
@@ -111,9 +127,15 @@ function buildAddon({ modules, name, addon, tensorflow, compiler }) {
     path,
   ]);
   const sources = ["tfjs_backend.cc", "tfjs_binding.cc"].map((source) => join(home, "binding", source));
-  const flags = ["-shared", "-fPIC", "-O2", "-std=c++17", "-DNAPI_VERSION=8"];
+  const shared = ["-fPIC", "-std=c++17", ...includes];
+  const flags = ["-shared", "-O2", "-DNAPI_VERSION=8", ...shared];
   const links = ["-L", lib, "-ltensorflow", "-ltensorflow_framework", "-Wl,-rpath,$ORIGIN/../../deps/lib"];
-  run(WHERE, compiler, [...flags, ...includes, ...sources, ...links, "-o", `${addon}.part`]);
+  // for this very machine, which is the one that runs it; on another without its instructions the kernels leave themselves out
+  const fast = ["-O3", "-march=native", "-fopenmp-simd", "-fno-math-errno", "-fno-trapping-math"];
+  const kernels = `${addon}.kernels.o`;
+  run(WHERE, compiler, ["-c", ...fast, ...shared, KERNELS, "-o", kernels]);
+  run(WHERE, compiler, [...flags, ...sources, kernels, ...links, "-pthread", "-o", `${addon}.part`]);
+  rmSync(kernels);
   renameSync(`${addon}.part`, addon);
 }
 

@@ -1,6 +1,8 @@
 // The suites of tensor-core, losses, models and stages, goldens included, on an engine that a fresh clone does not have; sets it up first.
+// On tensorflow those of the operations run again without our own kernels, as the package's own addon has none.
 //   node scripts/bootstrap.mjs node scripts/test-engine.mjs tensorflow|webgpu [what vitest takes…]
 import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { setupTfjsNode } from "./setup-tfjs-node.mjs";
@@ -16,6 +18,18 @@ const LEFT_OUT = {
   "**/kernels/*.test.ts": "the fused kernels, which only wasm has",
   "**/gemm/*.test.ts": "the matrix product of the fused kernels",
   "**/readme.test.ts": "examples take the engine that useBackend() finds",
+};
+/** Runs of vitest: what they are called, what they take besides, and with which environment. */
+const RUNS = {
+  tensorflow: [
+    ["our own kernels in it", [], {}],
+    [
+      "TensorFlow's operations alone",
+      ["packages/tensor-core", "packages/losses-mdist", "models.golden"],
+      { KD_TENSORFLOW_KERNELS: "off" },
+    ],
+  ],
+  webgpu: [["as it is", [], {}]],
 };
 /** Lines that are printed once a file and say nothing. */
 const NOISE = /^WARNING: All log messages before absl|port\.cc:\d+\] oneDNN custom operations are on/;
@@ -57,20 +71,30 @@ const choice = [
   ...PROJECTS.map((name) => `--project=@kd/${name}`),
   ...Object.keys(LEFT_OUT).map((files) => `--exclude=${files}`),
 ];
-const env = { ...process.env, ...extra, KD_TEST_ENGINES: engine };
-const tests = spawn("vitest", ["run", ...choice, ...more], { cwd: root, env, stdio: ["ignore", "pipe", "pipe"] });
-let refused = 0;
-for (const [from, to] of [
-  [tests.stdout, process.stdout],
-  [tests.stderr, process.stderr],
-])
-  createInterface(from).on("line", (line) => {
-    if (REFUSED.test(line)) refused++;
-    if (!NOISE.test(line)) to.write(`${line}\n`);
+let [refused, failed] = [0, 0];
+
+async function runTests([name, files, environment]) {
+  console.log(`${engine}, ${name}:`);
+  const env = { ...process.env, ...extra, ...environment, KD_TEST_ENGINES: engine };
+  const tests = spawn("vitest", ["run", ...choice, ...(more.length > 0 ? more : files)], {
+    cwd: root,
+    env,
+    stdio: ["ignore", "pipe", "pipe"],
   });
-tests.on("close", (status) => {
-  console.log(`Left out on ${engine}:`);
-  for (const [files, reason] of Object.entries(LEFT_OUT)) console.log(`  ${files}: ${reason}`);
-  if (refused > 0) console.error(`${refused} commands were refused by the device ("validation:" above)`);
-  process.exit(status === 0 && refused === 0 ? 0 : 1);
-});
+  for (const [from, to] of [
+    [tests.stdout, process.stdout],
+    [tests.stderr, process.stderr],
+  ])
+    createInterface(from).on("line", (line) => {
+      if (REFUSED.test(line)) refused++;
+      if (!NOISE.test(line)) to.write(`${line}\n`);
+    });
+  const [status] = await once(tests, "close");
+  if (status !== 0) failed++;
+}
+
+for (const run of RUNS[engine]) await runTests(run);
+console.log(`Left out on ${engine}:`);
+for (const [files, reason] of Object.entries(LEFT_OUT)) console.log(`  ${files}: ${reason}`);
+if (refused > 0) console.error(`${refused} commands were refused by the device ("validation:" above)`);
+process.exit(failed === 0 && refused === 0 ? 0 : 1);

@@ -28,6 +28,11 @@ describe.runIf(engines.includes("tensorflow"))("TensorFlow's operations", () => 
     });
   });
 
+  it("have our own beside them, unless they are left out", () => {
+    const { isUsingGpuDevice } = engine().backend as unknown as { isUsingGpuDevice: boolean };
+    expect(ops.kernel !== undefined).toBe(process.env.KD_TENSORFLOW_KERNELS !== "off" && !isUsingGpuDevice);
+  });
+
   it("give tensors of what is returned and free the rest", async () => {
     const made: Handle[] = [];
     const before = memory().numTensors;

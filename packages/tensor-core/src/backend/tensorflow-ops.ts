@@ -22,6 +22,7 @@ export interface NodeBinding extends Readonly<Record<"TF_FLOAT" | "TF_INT32" | `
 /** What is used of its backend, which is an optional package's. */
 interface NodeBackend {
   readonly binding?: NodeBinding;
+  readonly isUsingGpuDevice?: boolean;
   getInputTensorIds(tensors: readonly Tensor[]): number[];
   createOutputTensor(handle: Handle): Tensor;
 }
@@ -32,6 +33,9 @@ export type Input = Tensor | Handle | number | readonly number[] | { readonly in
 /** By name: a type as "float32" or "int32", a string, a boolean, an integer or a shape. An object that stays the same is read once. */
 export type Attributes = Readonly<Record<string, unknown>>;
 
+/** @param outputs by default 1 */
+export type Kernel = (name: `Kd${string}`, inputs: readonly Input[], outputs?: number) => Handle[];
+
 /** TensorFlow's own operations, called without a tfjs tensor for each value in between. */
 export interface TensorflowOps {
   /** Runs `body`, frees every value that it made and gives tensors, tracked by tidy, of those that it returns. */
@@ -40,11 +44,14 @@ export interface TensorflowOps {
   op(name: string, inputs: readonly Input[], attributes?: Attributes): Handle;
   /** One with any number of outputs. */
   ops(name: string, inputs: readonly Input[], outputs: number, attributes?: Attributes): Handle[];
+  /** One of our own, "Kd…", which this repository's set-up compiles into the addon; undefined where they are not, and on a GPU. */
+  readonly kernel: Kernel | undefined;
   /** A value that outlives `body`, made again when another key is asked for under the same name. */
   latest(name: string, key: readonly unknown[], make: () => Handle): Handle;
 }
 
 const FLOAT: Attributes = { T: "float32" };
+const NONE: Attributes = {};
 const known = new WeakMap<object, TensorflowOps>();
 
 /** Those of the current backend; undefined when it is not tfjs-node's. */
@@ -88,6 +95,10 @@ function create(backend: NodeBackend, binding: NodeBinding): TensorflowOps {
   };
   return {
     ops,
+    kernel:
+      backend.isUsingGpuDevice || !hasKernels(binding)
+        ? undefined
+        : (name, inputs, outputs = 1) => ops(name, inputs, outputs, NONE),
     op: (name, inputs, attributes) => ops(name, inputs, 1, attributes)[0] as Handle,
     compute(body) {
       const outer = made;
@@ -113,6 +124,16 @@ function create(backend: NodeBackend, binding: NodeBinding): TensorflowOps {
       return handle;
     },
   };
+}
+
+/** The last one that registers itself answers for all of them, in the version that the bodies here know. */
+function hasKernels(binding: NodeBinding): boolean {
+  try {
+    for (const { id } of binding.executeOp("KdKernels1", [], [], 1)) binding.deleteTensor(id);
+    return true;
+  } catch {
+    return false; // the package's own addon
+  }
 }
 
 function kindOf(value: unknown): AttributeKind {

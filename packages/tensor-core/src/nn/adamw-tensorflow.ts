@@ -1,4 +1,4 @@
-import type { Handle, TensorflowOps } from "../backend/tensorflow-ops.ts";
+import type { Handle, Kernel, TensorflowOps } from "../backend/tensorflow-ops.ts";
 import { clone, keep, mul, type Tensor, type Variable } from "../ops.ts";
 import type { AdamWStep } from "./adamw.ts";
 
@@ -6,6 +6,25 @@ import type { AdamWStep } from "./adamw.ts";
 const VARIABLE = { dtype: "float32", shape: [], shared_name: "cd2c89b7-88b7-44c8-ad83-06c2a9158347", container: "" };
 const VALUE = { dtype: "float32" };
 const ADAM = { T: "float32", use_locking: false, use_nesterov: false };
+
+/** The body of adamWStep by our own kernel inside TensorFlow. */
+export function kernelAdamW(ops: TensorflowOps, kernel: Kernel, options: Required<AdamWStep>): void {
+  const { params, grads, m, v, lr, beta1, beta2, epsilon, weightDecay, step, gradientScale } = options;
+  const rate = lr / (1 - beta1 ** step);
+  const rates = [beta1, 1 - beta1, beta2, 1 - beta2, rate, 1 / Math.sqrt(1 - beta2 ** step), epsilon, gradientScale];
+  ops.compute(() => {
+    const packed = ops.op("Pack", rates, { T: "float32", N: rates.length, axis: 0 });
+    for (const [i, param] of params.entries()) {
+      const [g, m0, v0] = [grads[i], m[i], v[i]] as [Tensor, Tensor, Tensor];
+      const inputs = [param, g, m0, v0, packed, 1 - lr * (weightDecay[i] ?? 0)];
+      const [next, m1, v1] = ops.compute(() => kernel("KdAdamW", inputs, 3)) as [Variable, Tensor, Tensor];
+      param.assign(next);
+      for (const used of [next, m0, v0]) used.dispose();
+      [m[i], v[i]] = [keep(m1), keep(v1)];
+    }
+    return [];
+  });
+}
 
 /**
  * The body of adamWStep by TensorFlow's ResourceApplyAdam, which reads and writes everything once. Parameter and moments stay tensors: they

@@ -16,7 +16,7 @@ import {
   tidy,
   type Variable,
 } from "../ops.ts";
-import { tensorflowAdamW } from "./adamw-tensorflow.ts";
+import { kernelAdamW, tensorflowAdamW } from "./adamw-tensorflow.ts";
 
 /** Options of {@link adamWStep}; one entry a parameter in each array. */
 export interface AdamWStep {
@@ -56,7 +56,9 @@ export function adamWStep(options: AdamWStep): void {
   }
   const ops = tensorflowOps();
   if (ops !== undefined) {
-    tensorflowAdamW(ops, { ...options, gradientScale });
+    const whole = { ...options, gradientScale };
+    if (ops.kernel) kernelAdamW(ops, ops.kernel, whole);
+    else tensorflowAdamW(ops, whole);
     return;
   }
   const settings = { lr, beta1, beta2, epsilon, correction1: 1 - beta1 ** step, correction2: 1 - beta2 ** step };

@@ -12,19 +12,31 @@ export function tensorflowAttention(ops: TensorflowOps, x: AttentionValues, size
   const { b, t, s, h, kv, d, scale } = sizes;
   const { mul, sub, add, matMul, reshape, transpose, reduce } = tensorflowMath(ops);
   const group = h / kv;
-  const fold = (q: Input) =>
-    reshape(transpose(reshape(q, [b, t, kv, group, d]), [0, 2, 3, 1, 4]), [b * kv, group * t, d]);
-  const unfold = (q: Input) => reshape(transpose(reshape(q, [b, kv, group, t, d]), [0, 3, 1, 2, 4]), [b, t, h, d]);
-  const foldKeys = (k: Input) => reshape(transpose(k, [0, 2, 1, 3]), [b * kv, s, d]);
-  const unfoldKeys = (k: Input) => transpose(reshape(k, [b, kv, s, d]), [0, 2, 1, 3]);
+  const { kernel } = ops;
+  /** x, seen as [B, m, n, headDim], with m and n exchanged. */
+  const swap = (x: Input, m: number, n: number, shape: readonly number[]) => {
+    if (kernel) return kernel("KdSwapMiddle", [x, [b, m, n, d], shape])[0] as Handle;
+    return reshape(transpose(reshape(x, [b, m, n, d]), [0, 2, 1, 3]), shape);
+  };
+  const fold = (q: Input) => swap(q, t, h, [b * kv, group * t, d]);
+  const unfold = (q: Input) => swap(q, h, t, [b, t, h, d]);
+  const foldKeys = (k: Input) => swap(k, s, kv, [b * kv, s, d]);
+  const unfoldKeys = (k: Input) => swap(k, kv, s, [b, s, kv, d]);
+  const scaled = (x: Handle): Handle => (kernel ? x : mul(x, scale)); // our own kernels scale the scores instead of the queries
   const probabilities = (q: Input, k: Input, mask: Input | undefined) => {
     const scores = matMul(q, k, false, true);
+    if (kernel) return kernel("KdAttentionSoftmax", [scores, mask ?? 0, scale])[0] as Handle;
     if (mask === undefined) return ops.op("Softmax", [scores]);
     return reshape(ops.op("Softmax", [add(reshape(scores, [b, h, t, s]), mask)]), scores.shape);
   };
+  const scoresGradient = (p: Input, dp: Handle) => {
+    if (kernel) return kernel("KdAttentionSoftmaxGrad", [p, dp, scale])[0] as Handle;
+    const both = mul(p, dp);
+    return sub(both, mul(p, reduce("Sum", both)));
+  };
   const kept = s <= 4 * d;
   const [value, ...saved] = ops.compute(() => {
-    const [q, k, v] = [mul(fold(x.query), scale), foldKeys(x.key), foldKeys(x.value)];
+    const [q, k, v] = [scaled(fold(x.query)), foldKeys(x.key), foldKeys(x.value)];
     const p = probabilities(q, k, maskOf(ops, x, sizes));
     return [unfold(matMul(p, v)), q, k, v, ...(kept ? [p] : [])];
   }) as [Tensor, ...Tensor[]];
@@ -36,10 +48,9 @@ export function tensorflowAttention(ops: TensorflowOps, x: AttentionValues, size
       const [query, key, value] = ops.compute(() => {
         const prob = p ?? probabilities(q as Tensor, k as Tensor, maskOf(ops, x, sizes));
         const dOut = fold(dy);
-        const both = mul(prob, matMul(dOut, v as Tensor, false, true));
-        const ds = sub(both, mul(prob, reduce("Sum", both)));
+        const ds = scoresGradient(prob, matMul(dOut, v as Tensor, false, true));
         return [
-          unfold(mul(matMul(ds, k as Tensor), scale)),
+          unfold(scaled(matMul(ds, k as Tensor))),
           unfoldKeys(matMul(ds, q as Tensor, true)),
           unfoldKeys(matMul(prob, dOut, true)),
         ];

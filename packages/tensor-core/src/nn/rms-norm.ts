@@ -1,5 +1,5 @@
 import { KdError } from "@kd/contract";
-import { type TensorflowOps, tensorflowOps } from "../backend/tensorflow-ops.ts";
+import { type Kernel, type TensorflowOps, tensorflowOps } from "../backend/tensorflow-ops.ts";
 import { type FusedKernels, fusedKernels } from "../kernels/fused-kernels.ts";
 import { differentiable, type Operand, tensorOf } from "../operand.ts";
 import { add, mean, mul, reshape, rsqrt, square, sub, sum, type Tensor, type Tensor1D, tidy } from "../ops.ts";
@@ -22,7 +22,7 @@ export function rmsNorm(
     throw new KdError("KD_SHAPE", `rmsNorm: x must be [..., ${width}], got [${tensorOf(x).shape.join(", ")}]`);
   return differentiable({ x, weight }, (t) => {
     const [k, ops] = [fusedKernels(), tensorflowOps()];
-    if (ops) return tensorflow(ops, t, epsilon);
+    if (ops) return ops.kernel ? inTensorflow(ops, ops.kernel, t, epsilon) : tensorflow(ops, t, epsilon);
     return k ? fused(k, t, epsilon) : portable(t, epsilon);
   });
 }
@@ -67,6 +67,20 @@ function tensorflow(ops: TensorflowOps, t: Values, epsilon: number) {
         const x = mul(sub(mul(d, t.weight), mul(normed, share)), r as Tensor);
         return [reshape(x, shape), sumRows(both)];
       }) as [Tensor, Tensor];
+      return { x, weight };
+    },
+  };
+}
+
+/** By our own kernels inside TensorFlow. */
+function inTensorflow({ compute }: TensorflowOps, kernel: Kernel, t: Values, epsilon: number) {
+  const [value, inverse] = compute(() => kernel("KdRmsNorm", [t.x, t.weight, epsilon], 2)) as [Tensor, Tensor];
+  return {
+    value,
+    saved: [inverse],
+    backward: (dy: Tensor, [r]: readonly Tensor[], _: Wants) => {
+      const inputs = [dy, t.x, t.weight, r as Tensor];
+      const [x, weight] = compute(() => kernel("KdRmsNormGrad", inputs, 2)) as [Tensor, Tensor];
       return { x, weight };
     },
   };

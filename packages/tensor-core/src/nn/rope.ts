@@ -79,6 +79,8 @@ function rotate(x: Tensor, { cos, sin }: Record<"cos" | "sin", Tensor>, directio
     return y;
   }
   const ops = tensorflowOps();
+  const kernel = ops?.kernel;
+  if (kernel) return ops.compute(() => kernel("KdRope", [x, cos, sin, direction]))[0] as Tensor;
   if (ops !== undefined) return rolled(ops, x, { cos, sin }, direction);
   return tidy(() => {
     const half = headDim / 2;

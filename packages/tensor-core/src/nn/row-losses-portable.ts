@@ -28,7 +28,7 @@ import {
 import { portableDivergence } from "./divergence-portable.ts";
 import { rowLogSoftmax } from "./row-sums.ts";
 import type { RowSums, RowTask } from "./row-task.ts";
-import { tensorflowTerms } from "./row-terms-tensorflow.ts";
+import { kernelCrossEntropy, tensorflowTerms } from "./row-terms-tensorflow.ts";
 import { portableTopK } from "./top-k-portable.ts";
 import { logitsOf } from "./top-k-rows.ts";
 
@@ -82,7 +82,11 @@ function chunk(task: RowTask, s: Tensor2D, r: number, n: number) {
   const own = ops === undefined ? undefined : tensorflowTerms(ops);
   let [ce, kl]: [Tensor, Tensor] = [scalar(0), scalar(0)];
   let gradient: Tensor | undefined;
-  if (labels && own) {
+  if (labels && ops?.kernel) {
+    const given = { logits: s, labels: slice(labels, r, n), weights: mul(weights, ceWeight) };
+    const term = kernelCrossEntropy(ops, ops.kernel, given);
+    [ce, gradient] = [sum(term.rows), term.gradient];
+  } else if (labels && own) {
     const label = slice(labels, r, n);
     const present = reshape(cast(greaterEqual(label, 0), "float32"), [n, 1]); // 0 for a negative label
     const term = own.crossEntropy(s, maximum(label, scalar(0, "int32")) as Tensor1D);

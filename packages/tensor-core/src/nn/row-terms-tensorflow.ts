@@ -1,7 +1,7 @@
 import { KdError } from "@kd/contract";
-import type { Handle, Input, TensorflowOps } from "../backend/tensorflow-ops.ts";
+import type { Handle, Input, Kernel, TensorflowOps } from "../backend/tensorflow-ops.ts";
 import type { Tensor } from "../ops.ts";
-import type { RowTerms } from "./row-terms.ts";
+import type { RowTerm, RowTerms } from "./row-terms.ts";
 import { tensorflowMath } from "./tensorflow-math.ts";
 
 const GATHER = { Tparams: "float32", Tindices: "int32", Taxis: "int32", batch_dims: 1 };
@@ -27,10 +27,7 @@ export function tensorflowTerms(ops: TensorflowOps): RowTerms {
         }) as [Tensor, Tensor];
         return { rows: loss, gradient };
       } catch (error) {
-        const outside = /indices\[.*\] = (\d+) is not in/.exec((error as Error).message); // on a CPU; a GPU does not look
-        if (outside === null) throw error;
-        const message = `rowLosses: label ${outside[1]} must be below the vocabulary's ${width}`;
-        throw new KdError("KD_DATA", message, { cause: error });
+        throw outside(error, width);
       }
     },
     divergence(logits, teacher) {
@@ -42,4 +39,25 @@ export function tensorflowTerms(ops: TensorflowOps): RowTerms {
       return { rows: loss, gradient };
     },
   };
+}
+
+/** The same by our own kernel inside TensorFlow, both of them times the row's weight; a negative label counts as a weight of 0. */
+export function kernelCrossEntropy(
+  { compute }: TensorflowOps,
+  kernel: Kernel,
+  { logits, labels, weights }: Readonly<Record<"logits" | "labels" | "weights", Tensor>>,
+): RowTerm {
+  try {
+    const [rows, gradient] = compute(() => kernel("KdCrossEntropy", [logits, labels, weights], 2)) as [Tensor, Tensor];
+    return { rows, gradient };
+  } catch (error) {
+    throw outside(error, logits.shape[1] as number);
+  }
+}
+
+/** What TensorFlow says, on a CPU, of a label that cannot be; a GPU does not look. */
+function outside(error: unknown, width: number): unknown {
+  const label = /(?:indices|labels)\[.*\] = (\d+) is not in/.exec((error as Error).message)?.[1];
+  if (label === undefined) return error;
+  return new KdError("KD_DATA", `rowLosses: label ${label} must be below the vocabulary's ${width}`, { cause: error });
 }

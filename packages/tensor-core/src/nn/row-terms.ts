@@ -1,7 +1,7 @@
 import type { Tensor, Tensor1D, Tensor2D } from "../ops.ts";
 
 /** A loss of each row `[n, 1]` and its gradient with respect to the logits `[n, V]`. */
-interface RowTerm {
+export interface RowTerm {
   readonly rows: Tensor;
   readonly gradient: Tensor;
 }

@@ -1,5 +1,5 @@
 import { KdError } from "@kd/contract";
-import { type TensorflowOps, tensorflowOps } from "../backend/tensorflow-ops.ts";
+import { type Kernel, type TensorflowOps, tensorflowOps } from "../backend/tensorflow-ops.ts";
 import { fusedKernels } from "../kernels/fused-kernels.ts";
 import { differentiable, type Operand, tensorOf } from "../operand.ts";
 import { add, mul, sigmoid, sub, type Tensor, tidy } from "../ops.ts";
@@ -11,7 +11,7 @@ export function swiglu(gate: Operand, up: Operand): Tensor {
   if (a !== b) throw new KdError("KD_SHAPE", `swiglu: gate and up must have one shape, got [${a}] and [${b}]`);
   return differentiable({ gate, up }, (t) => {
     const ops = tensorflowOps();
-    if (ops !== undefined) return tensorflow(ops, t);
+    if (ops !== undefined) return ops.kernel ? inTensorflow(ops, ops.kernel, t) : tensorflow(ops, t);
     const k = fusedKernels();
     if (k === undefined) {
       return {
@@ -38,6 +38,16 @@ export function swiglu(gate: Operand, up: Operand): Tensor {
     };
     return { value, backward };
   });
+}
+
+/** By our own kernels inside TensorFlow. */
+function inTensorflow({ compute }: TensorflowOps, kernel: Kernel, t: Record<"gate" | "up", Tensor>) {
+  const [value] = compute(() => kernel("KdSwiglu", [t.gate, t.up])) as [Tensor];
+  const backward = (dy: Tensor) => {
+    const [gate, up] = compute(() => kernel("KdSwigluGrad", [dy, t.gate, t.up], 2)) as [Tensor, Tensor];
+    return { gate, up };
+  };
+  return { value, backward };
 }
 
 function tensorflow(ops: TensorflowOps, t: Record<"gate" | "up", Tensor>) {
