@@ -30,4 +30,5 @@ export * from "./ops.ts";
 export { createRng, type Rng, rngFromState } from "./rng.ts";
 export { type RunLayer, runLayer } from "./run-layer.ts";
 export { assertShapes } from "./shape.ts";
+export { type UnfilledTensor, unfilledTensor } from "./unfilled-tensor.ts";
 export { withoutGradient } from "./without-gradient.ts";

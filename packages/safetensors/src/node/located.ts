@@ -17,24 +17,18 @@ export interface LocatedTensor {
   readonly strides?: readonly number[];
 }
 
-/** Reads one tensor into the front of `buffer`, which is large enough. */
+/** Reads one tensor into `data`, which has its length. */
 export async function readLocated(
   file: FileHandle,
-  { dtype, shape, file: path, position, length, strides }: LocatedTensor,
-  buffer: ArrayBuffer,
+  { dtype, shape, file: path, position, strides }: LocatedTensor,
+  data: Uint8Array,
 ): Promise<StoredTensor> {
-  const data = new Uint8Array(buffer, 0, length);
   await readInto(file, data, position, path);
   return { dtype, shape, data: strides === undefined ? data : gather(data, shape, strides, BYTES[dtype]) };
 }
 
 /** Row-major copy of a strided tensor. */
-function gather(
-  data: Uint8Array,
-  shape: readonly number[],
-  strides: readonly number[],
-  width: number,
-): Uint8Array<ArrayBuffer> {
+function gather(data: Uint8Array, shape: readonly number[], strides: readonly number[], width: number): Uint8Array {
   const count = shape.reduce((product, size) => product * size, 1);
   const packed = new Uint8Array(count * width);
   const index = shape.map(() => 0);

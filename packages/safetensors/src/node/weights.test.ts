@@ -36,6 +36,19 @@ it("replaces a file whole and leaves nothing beside it", async () => {
   for (const from of [root, path]) expect([...(await readWeights(from)).keys()]).toEqual(["a"]);
 });
 
+it("reads a tensor into the memory that it is given", async () => {
+  const weights = await openWeights(await shards("into", { b: "model-2.safetensors", a: "model-1.safetensors" }));
+  const own = new Uint8Array(new SharedArrayBuffer(8), 4);
+  const seen = new Map<string, unknown>();
+  for await (const [name, { data }] of weights.stream(["a", "b"], { into: (at) => (at === "a" ? own : undefined) }))
+    seen.set(name, data === own);
+  expect([...seen]).toEqual([
+    ["a", true],
+    ["b", false],
+  ]);
+  expect([...new Float32Array(own.buffer)]).toEqual([0, 1]);
+});
+
 it("joins shards", async () => {
   const root = await shards("sharded", { b: "model-2.safetensors", a: "model-1.safetensors" });
   for (const from of [root, join(root, "model.safetensors.index.json")]) {

@@ -32,7 +32,13 @@ export interface Weights {
    * @param names which ones; all by default
    * @throws KdError when a name isn't there or a file has changed
    */
-  stream(names?: Iterable<string>): AsyncGenerator<[name: string, tensor: StoredTensor], void>;
+  stream(names?: Iterable<string>, options?: StreamWeights): AsyncGenerator<[name: string, tensor: StoredTensor], void>;
+}
+
+/** Options of {@link Weights}' `stream`. */
+export interface StreamWeights {
+  /** The caller's own memory, of the tensor's `length`, to read it into; undefined: the shared one. @defaultValue none */
+  readonly into?: (name: string, tensor: LocatedTensor) => Uint8Array | undefined;
 }
 
 /**
@@ -46,7 +52,7 @@ export interface Weights {
 export async function openWeights(path: string): Promise<Weights> {
   const file = await locate(path);
   const tensors = file.endsWith(".json") ? await locateShards(file) : await locateFile(file);
-  return { path: file, tensors, stream: (names) => stream(file, tensors, names) };
+  return { path: file, tensors, stream: (names, options) => stream(file, tensors, { names, ...options }) };
 }
 
 /** All tensors of a checkpoint, one at a time: {@link openWeights} and its `stream` in one. */
@@ -99,18 +105,23 @@ function isPlainName(name: string, suffix: string): boolean {
 async function* stream(
   path: string,
   tensors: ReadonlyMap<string, LocatedTensor>,
-  names: Iterable<string> = tensors.keys(),
+  { names = tensors.keys(), into }: StreamWeights & { readonly names?: Iterable<string> | undefined },
 ): AsyncGenerator<[name: string, tensor: StoredTensor], void> {
   const wanted = [...names].map(
     (name) => [name, tensors.get(name) ?? fail(path, `expected tensor ${quote(name)}, got none`)] as const,
   );
   const files = [...new Set(wanted.map(([, { file }]) => file))];
-  const buffer = new ArrayBuffer(wanted.reduce((most, [, { length }]) => Math.max(most, length), 0));
+  let shared: ArrayBuffer | undefined;
+  const inShared = (length: number) => {
+    shared ??= new ArrayBuffer(wanted.reduce((most, [, tensor]) => Math.max(most, tensor.length), 0));
+    return new Uint8Array(shared, 0, length);
+  };
   for (const file of files) {
     const handle = await openToRead(file);
     try {
       const here = wanted.filter(([, t]) => t.file === file).sort(([, a], [, b]) => a.position - b.position);
-      for (const [name, tensor] of here) yield [name, await readLocated(handle, tensor, buffer)];
+      for (const [name, tensor] of here)
+        yield [name, await readLocated(handle, tensor, into?.(name, tensor) ?? inShared(tensor.length))];
     } finally {
       await handle.close();
     }

@@ -1,7 +1,7 @@
 import { KdError } from "@kd/contract";
 import { type StoredTensor, toFloat32, toHalf } from "@kd/safetensors";
-import type { Weights } from "@kd/safetensors/node";
-import { getBackend, type HalfFormat, halfTensor, type Params, type Tensor, tensor, widen } from "@kd/tensor-core";
+import type { LocatedTensor, Weights } from "@kd/safetensors/node";
+import { type HalfFormat, halfTensor, type Params, type Tensor, tensor, unfilledTensor, widen } from "@kd/tensor-core";
 
 /** Options of {@link loadParams}. */
 export interface LoadParams {
@@ -22,7 +22,7 @@ type Plan = ReadonlyMap<string, string>;
 
 /**
  * Checkpoints into parameters. Names, shapes and types are compared before a byte of a tensor is read; tensors are read one at a time and
- * widened straight into the engine's memory, so that no second copy of the weights exists.
+ * read or widened straight into the engine's memory where it can be reached, so that no second copy of the weights exists.
  *
  * @throws KdError `KD_WEIGHTS` naming file and tensor: missing, foreign, there twice, of another shape or of whole numbers.
  */
@@ -41,15 +41,23 @@ export async function loadParams(
       `${parts.map(({ weights }) => weights.path).join(", ")}: tensor ${some(missing)} is missing; the weights file is incomplete`,
     );
   const params: Params = new Map();
+  const direct: Params = new Map(); // by its stored name; the bytes of the last one may still be on their way
+  const into = (stored: string, located: LocatedTensor): Uint8Array | undefined => {
+    if (keep !== "float32" || located.dtype !== "F32" || located.strides !== undefined) return undefined;
+    const unfilled = unfilledTensor(located.shape);
+    if (unfilled !== undefined) direct.set(stored, unfilled.tensor);
+    return unfilled?.bytes;
+  };
   try {
     for (const [i, plan] of plans.entries())
-      for await (const [stored, weight] of (parts[i] as { weights: Weights }).weights.stream(plan.keys())) {
+      for await (const [stored, weight] of (parts[i] as { weights: Weights }).weights.stream(plan.keys(), { into })) {
         const name = plan.get(stored) as string;
         onTensor?.(name, weight);
-        params.set(name, keptAs(weight, keep));
+        params.set(name, direct.get(stored) ?? keptAs(weight, keep));
+        direct.delete(stored);
       }
   } catch (error) {
-    for (const value of params.values()) value.dispose();
+    for (const value of [...params.values(), ...direct.values()]) value.dispose();
     throw error;
   }
   return params;
@@ -112,9 +120,7 @@ function keptAs(weight: StoredTensor, keep: "float32" | HalfFormat): Tensor {
     half.dispose();
     return wide;
   }
-  const values = toFloat32(weight);
-  // the wasm engine copies into its heap at once; others may keep the array itself
-  return tensor(getBackend() === "wasm" ? values : (owned(values, weight) as Float32Array), [...shape]);
+  return tensor(owned(toFloat32(weight), weight) as Float32Array, [...shape]); // engines may keep the array itself
 }
 
 const owned = <T extends Float32Array | Uint16Array>(values: T, { data }: StoredTensor): Float32Array | Uint16Array =>
