@@ -15,7 +15,8 @@ export type Wanted = readonly { readonly images: readonly string[]; readonly vie
 
 /**
  * Features of the frozen tower, computed once and kept in half precision under keys made of the tower's hash, the drawings' pixels and the view.
- * They are read back even when just computed, so that a first and a second run see the same numbers.
+ * They are read back even when just computed, so that a first and a second run see the same numbers. Each set of images has a folder of its
+ * own and is computed whole: a picture's last bits depend on those that it is computed with, and must not depend on what ran before.
  */
 export async function openFeatures(options: {
   model: Llava;
@@ -24,25 +25,28 @@ export async function openFeatures(options: {
   onProgress?: (done: number, total: number) => void;
 }): Promise<FeatureCache> {
   const { model, gallery, wanted, onProgress } = options;
-  const disk = openDiskFeatures(join(CACHE_FOLDER, "features"), { tower: model.tower });
-  const contentOf = contentKeys(gallery);
-  const byName: FeatureCache = {
-    tower: disk.tower,
-    has: (key) => disk.has(contentOf(key)),
-    add: (keys, features) => disk.add(keys.map(contentOf), features),
-    batch: (keys) => disk.batch(keys.map(contentOf)),
-  };
-  for (const { images, views } of wanted)
-    await addFeatures(byName, { model, gallery, images, views, ...(onProgress ? { onProgress } : {}) });
-  const inMemory = createFeatureCache(model.tower);
   const keys = [...new Set(wanted.flatMap(({ images, views }) => images.flatMap((image) => viewsOf(image, views))))];
-  for (let start = 0; start < keys.length; start += CHUNK) {
-    const chunk = keys.slice(start, start + CHUNK);
-    inMemory.add(chunk, byName.batch(chunk));
+  const contentOf = contentKeys(gallery);
+  const folder = join(CACHE_FOLDER, "features", contentHash(keys.map(contentOf)).slice(0, 16));
+  const disk = openDiskFeatures(folder, { tower: model.tower });
+  const kept = createFeatureCache(model.tower);
+  try {
+    const missing = keys.filter((key) => !disk.has(contentOf(key)));
+    if (missing.length > 0) {
+      const made = createFeatureCache(model.tower);
+      for (const { images, views } of wanted)
+        await addFeatures(made, { model, gallery, images, views, ...(onProgress ? { onProgress } : {}) });
+      for (const chunk of chunks(missing)) disk.add(chunk.map(contentOf), made.batch(chunk));
+    }
+    for (const chunk of chunks(keys)) kept.add(chunk, disk.batch(chunk.map(contentOf)));
+  } finally {
+    disk.close();
   }
-  disk.close();
-  return inMemory;
+  return kept;
 }
+
+const chunks = (keys: readonly string[]): string[][] =>
+  Array.from({ length: Math.ceil(keys.length / CHUNK) }, (_, i) => keys.slice(i * CHUNK, (i + 1) * CHUNK));
 
 const viewsOf = (image: string, views: number): string[] =>
   Array.from({ length: views }, (_, view) => viewKey(image, view));
