@@ -9,8 +9,9 @@ import { openTeacherRows, type StoredTeacherRows, type TeacherRowsOptions } from
 import { jsonText } from "../json-file.ts";
 import { resolveFolder } from "../resolve-folder.ts";
 import { divergenceOf, type RunConfig, type StageConfig } from "./config.ts";
+import { checkTeacher, openTeacher } from "./open-teacher.ts";
 import type { StageData } from "./stage-data.ts";
-import { checkTeacher, openTeacher, type Student } from "./student.ts";
+import type { Student } from "./student.ts";
 
 /** A distilling stage and its data. */
 export interface TaughtStage {
