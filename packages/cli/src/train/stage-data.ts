@@ -1,18 +1,11 @@
 import { KdError, type TokenBatch } from "@kd/contract";
-import { type Cursor, mixture, parseConversation } from "@kd/data";
-import {
-  createLoader,
-  type DiskSource,
-  type Loader,
-  type LoaderOptions,
-  openSource,
-  type SkippedRecord,
-} from "@kd/data/node";
+import { mixture, parseConversation } from "@kd/data";
+import { type DiskSource, openSource } from "@kd/data/node";
 import { contentHash } from "@kd/disk-cache/node";
-import type { Kept } from "@kd/stages";
 import { type StageConfig, sourcesOf, templateOf } from "./config.ts";
 import type { FeatureStore } from "./feature-store.ts";
-import { createEncoder, type PictureBatch, type StepEncoderOptions } from "./step-encoder.ts";
+import { everything, type StageSteps, stepsOf, type WeightedSource } from "./stage-steps.ts";
+import { createEncoder, type StepEncoderOptions } from "./step-encoder.ts";
 import type { Student } from "./student.ts";
 
 /** A stage's data. */
@@ -27,17 +20,6 @@ export interface StageData {
   /** Starts reading, from the beginning until `kept` is restored. */
   steps(): StageSteps;
   close(): Promise<void>;
-}
-
-/** Steps in their order. */
-interface StageSteps {
-  /** Micro-batches of the next step. */
-  next(): Promise<readonly TokenBatch[]>;
-  /** File and index of the records of the step that came last. */
-  records(): readonly string[];
-  /** Where the next step begins: what a resumed run must find as it was. */
-  readonly kept: Kept;
-  close(): void;
 }
 
 /** What a stage's data are read for. */
@@ -63,7 +45,7 @@ export async function openStageData(stage: StageConfig, options: StageDataOption
     processor: student.processor.config,
     kept: features.kept,
   };
-  const sources: { source: DiskSource; weight: number }[] = [];
+  const sources: WeightedSource[] = [];
   const close = async (): Promise<void> => {
     for (const { source } of sources) await source.close();
   };
@@ -110,102 +92,12 @@ async function tryRecord(source: DiskSource, options: StepEncoderOptions): Promi
   }
 }
 
-function readable(sources: readonly { source: DiskSource; weight: number }[], seed: number, epoch: number): number {
+function readable(sources: readonly WeightedSource[], seed: number, epoch: number): number {
   if (sources.every(({ weight }) => Number.isInteger(weight)))
     return sources.reduce((sum, { source: { lengths }, weight }) => sum + weight * lengths.filter(Boolean).length, 0);
   const sized = sources.map(({ source: { length }, weight }) => ({ length, weight }));
   const { source, record } = mixture(sized, { seed, epoch });
   return record.filter((index, i) => sources[source[i] as number]?.source.lengths[index] !== 0).length;
-}
-
-/** The largest divisor of a step's records that is no more than asked for: micro-batches fill steps exactly. */
-export function microBatchSize({ batch_size, micro_batch_size }: StageConfig): number {
-  let size = Math.min(batch_size, micro_batch_size);
-  while (batch_size % size !== 0) size--;
-  return size;
-}
-
-const MODULE = new URL(`./step-encoder${import.meta.url.slice(import.meta.url.lastIndexOf("."))}`, import.meta.url);
-
-function stepsOf(
-  sources: readonly { source: DiskSource; weight: number }[],
-  encoder: StepEncoderOptions,
-  { stage, features, seed, onSkip }: StageDataOptions & { readonly stage: StageConfig },
-): StageSteps {
-  let cursor: Cursor = { epoch: 0, offset: 0 };
-  let trainedOn: string | undefined;
-  let loader: Loader<PictureBatch> | undefined;
-  let records: string[] = [];
-  const start = async () => {
-    loader = await createLoader<PictureBatch>(sources, { ...loaderOptions(stage, encoder, seed), cursor });
-    if (trainedOn !== undefined && trainedOn !== loader.fingerprint)
-      throw new KdError(
-        "KD_DATA",
-        `${sources.map(({ source }) => source.name).join(", ")}: expected the data that the checkpoint was trained on, got others; restore them, or train the stage again with --from`,
-      );
-    trainedOn = loader.fingerprint;
-    return loader[Symbol.asyncIterator]();
-  };
-  let reading: Awaited<ReturnType<typeof start>> | undefined;
-  return {
-    next: async () => {
-      reading ??= await start();
-      const from = cursor;
-      const micro: TokenBatch[] = [];
-      records = [];
-      const step = ({ offset }: Cursor): number => Math.floor(offset / stage.batch_size);
-      while (cursor.epoch === from.epoch && step(cursor) === step(from)) {
-        const { value, done } = await reading.next();
-        if (done === true) throw new KdError("KD_DATA", "loader: expected another batch, it was closed; start again");
-        for (const each of value.skipped) onSkip(namedSkip(each));
-        micro.push(await withFeatures(value.batch, features));
-        records.push(...value.records);
-        cursor = value.cursor;
-      }
-      return micro;
-    },
-    records: () => records,
-    kept: {
-      save: () => ({ ...cursor, data: trainedOn }),
-      restore: (saved) => {
-        const { data, ...place } = saved as Cursor & { readonly data: string };
-        cursor = place;
-        trainedOn = data;
-      },
-    },
-    close: () => void loader?.close(),
-  };
-}
-
-async function* everything(
-  sources: readonly { source: DiskSource; weight: number }[],
-  encoder: StepEncoderOptions,
-  { stage, features, seed, onSkip }: StageDataOptions & { readonly stage: StageConfig },
-): ReturnType<StageData["everything"]> {
-  const loader = await createLoader<PictureBatch>(
-    sources.map(({ source }) => ({ source })),
-    { ...loaderOptions(stage, encoder, seed), sampler: "sequential", epochs: 1 },
-  );
-  for await (const { batch, skipped } of loader) {
-    for (const each of skipped) onSkip(namedSkip(each));
-    yield { batch: await withFeatures(batch, features), keys: batch.pictures.map(({ key }) => key) };
-  }
-}
-
-const loaderOptions = (stage: StageConfig, options: StepEncoderOptions, seed: number): LoaderOptions => ({
-  encoder: { module: MODULE.href, options },
-  batchSize: microBatchSize(stage),
-  seed,
-  sampler: stage.sampler,
-  onBadRecord: stage.on_bad_record,
-  ...(stage.workers === null ? {} : { workers: stage.workers }),
-});
-
-const namedSkip = ({ where, message }: SkippedRecord): string =>
-  message.includes(where) ? message : `${where}: ${message}`;
-
-async function withFeatures({ pictures, ...batch }: PictureBatch, features: FeatureStore): Promise<TokenBatch> {
-  return pictures.length === 0 ? batch : { ...batch, images: await features.of(pictures) };
 }
 
 /** A template whose end is no token of the tokenizer teaches no end: the student would never stop. */

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { StageConfig } from "./config.ts";
-import { microBatchSize } from "./stage-data.ts";
+import { microBatchSize } from "./stage-steps.ts";
 
 it.each([
   [128, 8, 8],
