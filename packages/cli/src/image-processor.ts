@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { KdError } from "@kd/contract";
-import { imageProcessor } from "@kd/data";
+import { imageProcessor, siglipProcessorConfig } from "@kd/data";
 import { loadImageProcessor, readImage } from "@kd/data/node";
 import { type LlavaConfig, visualTokens } from "@kd/mllm";
 import { readJsonIfThere } from "./json-file.ts";
@@ -30,7 +30,7 @@ export async function openImageProcessor(folder: string, config: LlavaConfig): P
   const outer = await readJsonIfThere(join(folder, "processor_config.json"));
   const stored = (await readJsonIfThere(path)) ?? (outer?.image_processor as object | undefined);
   const bare = stored === undefined && model_type === "siglip_vision_model";
-  const processor = bare ? imageProcessor(preprocessorConfig(size)) : await loadImageProcessor(folder);
+  const processor = bare ? imageProcessor(siglipProcessorConfig(size)) : await loadImageProcessor(folder);
   const { height, width } = processor.size;
   if (height !== size || width !== size)
     throw new KdError(
@@ -46,20 +46,7 @@ export async function openImageProcessor(folder: string, config: LlavaConfig): P
     name: processor.id,
     size,
     tokens: visualTokens(config),
-    config: stored ?? preprocessorConfig(size),
+    config: stored ?? siglipProcessorConfig(size),
     pixels: async (file) => processor.pixels(await readImage(file, { background: "white" })),
   };
 }
-
-/** SigLIP's `preprocessor_config.json`: resized to a square by bicubic interpolation, −1…1. */
-export const preprocessorConfig = (size: number): object => ({
-  image_processor_type: "SiglipImageProcessor",
-  size: { height: size, width: size },
-  do_resize: true,
-  resample: 3,
-  do_rescale: true,
-  rescale_factor: 1 / 255,
-  do_normalize: true,
-  image_mean: [0.5, 0.5, 0.5],
-  image_std: [0.5, 0.5, 0.5],
-});

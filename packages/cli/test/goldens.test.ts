@@ -1,9 +1,9 @@
 import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { siglipProcessorConfig } from "@kd/data";
 import sharp from "sharp";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { preprocessorConfig } from "../src/image-processor.ts";
 import { expectedOf, goldenFolder, wordsOf } from "./golden-folders.ts";
 import { kd, kdHere } from "./kd.ts";
 
@@ -78,7 +78,7 @@ it("CLIP + Llama, and the same SigLIP + Qwen2 in Hugging Face's and both TinyLLa
     await writeFile(
       join(folder, "preprocessor_config.json"),
       JSON.stringify(
-        name === "llava_clip_llama" ? { ...clip, size: { shortest_edge: size } } : preprocessorConfig(size),
+        name === "llava_clip_llama" ? { ...clip, size: { shortest_edge: size } } : siglipProcessorConfig(size),
       ),
     );
     expect(await run("inspect", folder)).toMatchObject({

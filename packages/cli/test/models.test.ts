@@ -1,14 +1,13 @@
 import { copyFile, cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { collate, createTokenizer, siglipPixels } from "@kd/data";
+import { collate, createTokenizer, siglipPixels, siglipProcessorConfig } from "@kd/data";
 import { readImage } from "@kd/data/node";
 import { generate } from "@kd/mllm";
 import { loadLlava } from "@kd/mllm/node";
 import { readWeights, writeSafetensors } from "@kd/safetensors/node";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { tokenizerJson } from "../../data/test/tiny-tokenizer.ts";
-import { preprocessorConfig } from "../src/image-processor.ts";
 import { makeFolders } from "./folders.ts";
 import { kd, kdHere } from "./kd.ts";
 
@@ -108,7 +107,7 @@ it("generate draws by the seed and stops at a text", async () => {
 
 it("export writes the folder of transformers.js", async () => {
   await cp(at("student"), at("tagged"), { recursive: true });
-  await writeFile(at("tagged", "preprocessor_config.json"), JSON.stringify(preprocessorConfig(8)));
+  await writeFile(at("tagged", "preprocessor_config.json"), JSON.stringify(siglipProcessorConfig(8)));
   const tokens = [...tokenizerJson.added_tokens, { ...tokenizerJson.added_tokens[0], id: 19, content: "<image>" }];
   await writeFile(at("tagged", "tokenizer.json"), JSON.stringify({ ...tokenizerJson, added_tokens: tokens }));
   const { code, out, err } = await kdHere(["export", at("tagged"), "--format", "onnx", "--out", at("web"), "--json"]);
@@ -170,7 +169,7 @@ it("convert writes another type, keeps the text files and overwrites nothing", a
 
 it("refuses pictures that another processor would make, and a tokenizer of another model", async () => {
   await cp(at("student"), at("clip"), { recursive: true });
-  await writeFile(at("clip", "preprocessor_config.json"), JSON.stringify(preprocessorConfig(16)));
+  await writeFile(at("clip", "preprocessor_config.json"), JSON.stringify(siglipProcessorConfig(16)));
   const ask = (folder: string) => kdHere(["generate", folder, "--prompt", "what"]);
   expect(await ask(at("clip"))).toMatchObject({
     code: 1,

@@ -2,10 +2,10 @@ import { spawnSync } from "node:child_process";
 import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { siglipProcessorConfig } from "@kd/data";
 import { type StoredTensor, toFloat32 } from "@kd/safetensors";
 import { readSafetensors, readWeights, writeSafetensors } from "@kd/safetensors/node";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { preprocessorConfig } from "../src/image-processor.ts";
 import { makeFolders, TEMPLATE } from "./folders.ts";
 import { BIN, ENVIRONMENT, kd, kdHere } from "./kd.ts";
 
@@ -316,7 +316,7 @@ it("refuses a teacher of another tower, of another processor, or of another numb
     err: expect.stringContaining("got another (vision_tower"),
   });
 
-  const tinted = { ...preprocessorConfig(8), image_mean: [0.4, 0.5, 0.5] };
+  const tinted = { ...siglipProcessorConfig(8), image_mean: [0.4, 0.5, 0.5] };
   await writeFile(at("tilted", "preprocessor_config.json"), JSON.stringify(tinted));
   const { err } = await train(at("tilted"));
   expect(err).toMatch(

@@ -6,6 +6,7 @@ import { parseConversation } from "../conversation.ts";
 import { encodeConversation, type Sample } from "../encode.ts";
 import { type ImageProcessor, imageProcessor } from "../image-processor.ts";
 import type { AspectRatio } from "../processor-config.ts";
+import { siglipProcessorConfig } from "../siglip.ts";
 import { type Template, type TemplateName, templates } from "../template.ts";
 import { asDataError, dataError } from "./data-error.ts";
 import { readImage } from "./decode.ts";
@@ -46,8 +47,6 @@ interface LlavaSample extends Sample {
   readonly pixels: readonly Float32Array[];
 }
 
-const SIGLIP = { image_processor_type: "SiglipImageProcessor", size: { height: 384, width: 384 } };
-
 const optionsSchema = z.object({
   tokenizer: z.string(),
   template: z.union([z.literal("chat"), z.enum(Object.keys(templates)), z.looseObject({ name: z.string() })]),
@@ -81,7 +80,7 @@ async function tilesOf(picture: PictureBytes, processor: ImageProcessor, wanted:
 export async function createEncoder(options: LlavaEncoder): Promise<Encoder<LlavaSample, LlavaBatch>> {
   const parsed = optionsSchema.safeParse(options);
   if (!parsed.success) throw dataError("LLaVA's encoder", `${z.prettifyError(parsed.error)}; correct its options`);
-  const { processor: given = SIGLIP, aspectRatio, pixels: wanted = true } = options;
+  const { processor: given = siglipProcessorConfig(384), aspectRatio, pixels: wanted = true } = options;
   const load = typeof given === "string" ? loadImageProcessor : imageProcessor;
   const processor = await load(given as string & object, { aspectRatio });
   const text = { ...options, tokenizer: await loadTokenizer(options.tokenizer), template: await templateOf(options) };
