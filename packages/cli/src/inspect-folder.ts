@@ -137,9 +137,9 @@ async function inspectTokenizer(
 ): Promise<Inspection["tokenizer"]> {
   if (layout === "vision-tower") return null;
   try {
-    const { eosTokenIds } = await readTextFiles(folder);
+    const { eosTokenIds, tokenizer } = await readTextFiles(folder);
     const tokens = await readTokens(folder);
-    const chatTemplate = await loadChatTemplate(folder);
+    const chatTemplate = await loadChatTemplate(folder, { tokenizer });
     const beyond = [...tokens.keys()].filter((id) => vocabulary !== undefined && id >= vocabulary);
     if (beyond.length > 0)
       findings.push(`the tokenizer has ${beyond.length} ids beyond the embedding's ${vocabulary} rows`);

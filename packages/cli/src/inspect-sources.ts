@@ -45,7 +45,7 @@ export async function inspectSources(paths: readonly string[], options: InspectS
 async function encoderOf(folderOrId: string, name?: TemplateName): Promise<NonNullable<InspectData["encode"]>> {
   const folder = await resolveFolder(folderOrId);
   const { tokenizer } = await readTextFiles(folder);
-  const template = name === undefined ? await loadChatTemplate(folder) : templates[name];
+  const template = name === undefined ? await loadChatTemplate(folder, { tokenizer }) : templates[name];
   if (template === undefined)
     throw new KdError("KD_CONFIG", `${folder}: expected a chat template, got none; choose a --template`);
   const seen = isLlava(await readJson(join(folder, "config.json"))) ? (await openLlava(folder)).config : undefined;

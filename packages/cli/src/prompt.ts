@@ -33,7 +33,7 @@ export async function promptOf(
   { text, vision }: PromptModel,
   name?: TemplateName,
 ): Promise<Prompt> {
-  const template = name === undefined ? await loadChatTemplate(text.folder) : templates[name];
+  const template = name === undefined ? await loadChatTemplate(text.folder, text) : templates[name];
   if (template === undefined)
     throw new KdError(
       "KD_CONFIG",
