@@ -40,7 +40,7 @@ export async function openImageProcessor(folder: string, config: LlavaConfig): P
   if (processor.tileCount({ width: 3 * size, height: size }) > 1)
     throw new KdError(
       "KD_CONFIG",
-      `${path}: expected one image a picture, got tiles (anyres), which kd does not read yet`,
+      `${path}: expected one image a picture, as models of type llava read it, got tiles (anyres: image_grid_pinpoints), which only LLaVA-NeXT sets together, a model that kd does not run; if this model was trained on whole pictures, put its own file there or add "image_aspect_ratio": "square" to this one`,
     );
   return {
     name: processor.id,

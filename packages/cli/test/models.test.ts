@@ -175,6 +175,22 @@ it("refuses pictures that another processor would make, and a tokenizer of anoth
     code: 1,
     err: expect.stringMatching(/^error KD_CONFIG: .*preprocessor_config\.json/),
   });
+  const tiles = { ...siglipProcessorConfig(8), image_grid_pinpoints: [[16, 8]] };
+  await writeFile(at("clip", "preprocessor_config.json"), JSON.stringify(tiles));
+  expect(await ask(at("clip"))).toMatchObject({
+    code: 1,
+    err: expect.stringMatching(/json: expected one image a picture.*got tiles.*add "image_aspect_ratio": "square"/),
+  });
+  const whole = { ...tiles, image_aspect_ratio: "square" };
+  await writeFile(at("clip", "preprocessor_config.json"), JSON.stringify(whole));
+  expect((await ask(at("clip"))).code).toBe(0); // the way out is one
+  const config = JSON.parse(await readFile(at("clip", "config.json"), "utf8"));
+  await writeFile(at("clip", "config.json"), JSON.stringify({ ...config, model_type: "llava_next" }));
+  const missing = /config\.json: expected model_type llava, .*got llava_next, .*image_newline.*missing here; take/;
+  expect(await ask(at("clip"))).toMatchObject({ code: 1, err: expect.stringMatching(missing) });
+  expect(JSON.parse((await kdHere(["inspect", at("clip"), "--json"])).out).findings).toContainEqual(
+    expect.stringMatching(missing),
+  );
   await cp(at("student"), at("other"), { recursive: true });
   const vocab = Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`w${i}`, i]));
   await writeFile(

@@ -33,12 +33,21 @@ const llavaConfigSchema = z
     path: ["image_token_index"],
   });
 
+/** Models that read a picture as a grid of tiles: read as plain LLaVA they would answer, with wrong numbers. */
+const tiledSchema = z.object({ model_type: z.enum(["llava_next", "llava_next_video", "llava_onevision"]) });
+
 /**
  * Reads a LLaVA `config.json`.
  *
- * @throws KdError `KD_CONFIG` naming the field.
+ * @throws KdError `KD_CONFIG` naming the field; for LLaVA-NeXT and its kin, too, whose tiles are not packed here.
  */
 export function parseLlavaConfig(value: unknown, where = "config.json"): LlavaConfig {
+  const tiled = tiledSchema.safeParse(value);
+  if (tiled.success)
+    throw new KdError(
+      "KD_CONFIG",
+      `${where}: expected model_type llava, one image of equally many tokens a picture, got ${tiled.data.model_type}, which sets the tiles of a picture together (cut to its shape, an image_newline after each row, as many tokens as its size gives); that packing is missing here; take a LLaVA-1.5 or TinyLLaVA model, or run this one with transformers`,
+    );
   const { success, data, error } = llavaConfigSchema.safeParse(value);
   if (!success) throw new KdError("KD_CONFIG", `${where}: ${z.prettifyError(error)}; correct the file`);
   const { projector_hidden_act: _, tie_word_embeddings: __, ...config } = data;
