@@ -1,7 +1,8 @@
 import { spawnSync } from "node:child_process";
-import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import { siglipProcessorConfig } from "@kd/data";
 import { type StoredTensor, toFloat32 } from "@kd/safetensors";
 import { readSafetensors, readWeights, writeSafetensors } from "@kd/safetensors/node";
@@ -212,6 +213,44 @@ it("data inspect counts records, bad ones, tokens, and what train and test share
     tokens: { min: 9 },
   });
   expect((await kdHere([...inspect, at("pictures"), "--pictures", "none"])).out).toMatch(/3 records, .*\n.*captioned/);
+});
+
+it("trains on packed data in a folder that cannot be written, with an index_folder, and leaves nothing there", async () => {
+  await mkdir(at("shelf"));
+  await cp(at("pictures"), at("shelf", "pictures"), { recursive: true });
+  await cp(at("data.json"), at("shelf", "data.json"));
+  await writeFile(
+    at("shelf", "packed.jsonl.gz"),
+    gzipSync((await json("data.json")).map((record: object) => JSON.stringify(record)).join("\n")),
+  );
+  const names = () => readdir(at("shelf"), { recursive: true });
+  const before = await names();
+  await chmod(at("shelf"), 0o555);
+  const shelved = {
+    ...(await json("train.json")),
+    stages: ["sft"],
+    data_path: ["shelf/data.json", "shelf/packed.jsonl.gz"],
+    image_folder: "shelf/pictures",
+    index_folder: "indices/made",
+  };
+  await writeFile(at("shelved.json"), JSON.stringify(shelved));
+  const { code, err, out } = await kd(["train", at("shelved.json"), "--output-dir", at("shelved"), "--json"]);
+  await chmod(at("shelf"), 0o755);
+  expect(code, err).toBe(0);
+  expect(JSON.parse(out).stages).toMatchObject([{ records: 6, steps: 12 }]);
+  expect(await names()).toEqual(before); // for root, too, whom no mode keeps from writing
+  expect((await readdir(at("indices", "made"))).map((name) => name.replace(/^.*\./, "")).sort()).toEqual([
+    "kd-index",
+    "kd-index",
+    "kd-unpacked",
+  ]);
+  const inspected = await kdHere([
+    ...["data", "inspect", at("shelf", "packed.jsonl.gz"), "--image-folder", at("pictures")],
+    ...["--index-folder", at("indices", "other"), "--json"],
+  ]);
+  expect(inspected.code, inspected.err).toBe(0);
+  expect(await names()).toEqual(before);
+  expect(await readdir(at("indices", "other"))).toHaveLength(2);
 });
 
 it("flags and --set win over the file; a saved configuration gives the same run; another is refused", async () => {

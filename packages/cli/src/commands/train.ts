@@ -18,6 +18,7 @@ const KEYS: readonly (readonly [flags: string, text: string, parse?: (value: str
   ["--stages <names>", "of pt, dpt, sft, dft, in this order, separated by commas", named],
   ["--data-path <path>", "LLaVA's JSON, JSON lines, Parquet, or a folder of pictures and captions, for every stage"],
   ["--image-folder <dir>", "where its pictures are"],
+  ["--index-folder <dir>", "where indices and unpacked data go, beside the data by default"],
   ["--epochs <n>", "passes over the data", wholeNumber],
   ["--max-steps <n>", "steps of every stage, instead of passes", wholeNumber],
   ["--batch-size <n>", "records a step", wholeNumber],

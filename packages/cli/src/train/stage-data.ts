@@ -2,7 +2,7 @@ import { KdError, type TokenBatch } from "@kd/contract";
 import { mixture, parseConversation } from "@kd/data";
 import { type DiskSource, openSource } from "@kd/data/node";
 import { contentHash } from "@kd/disk-cache/node";
-import { type StageConfig, sourcesOf, templateOf } from "./config.ts";
+import { foldersOf, type StageConfig, sourcesOf, templateOf } from "./config.ts";
 import type { FeatureStore } from "./feature-store.ts";
 import { everything, type StageSteps, stepsOf, type WeightedSource } from "./stage-steps.ts";
 import { createEncoder, type StepEncoderOptions } from "./step-encoder.ts";
@@ -50,8 +50,8 @@ export async function openStageData(stage: StageConfig, options: StageDataOption
     for (const { source } of sources) await source.close();
   };
   try {
-    for (const { path, image_folder: imageFolder, weight = 1 } of sourcesOf(stage))
-      sources.push({ source: await openSource(path, imageFolder === undefined ? {} : { imageFolder }), weight });
+    for (const { path, weight = 1, ...folders } of sourcesOf(stage))
+      sources.push({ source: await openSource(path, foldersOf({ path, ...folders })), weight });
     if (stage.on_bad_record === "stop") for (const { source } of sources) await tryRecord(source, encoder);
   } catch (error) {
     await close();

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, renameSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, renameSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 import { expect, it } from "vitest";
 import { record, temporaryFolder } from "../../test/temporary-folder.ts";
@@ -64,10 +64,10 @@ it("uses its index again, but never that of another state of the file or a damag
 
 it("keeps an index elsewhere, or none where it cannot", async () => {
   const file = write("sub/elsewhere.json", JSON.stringify(records));
-  write("indices/.keep", "");
   await (await openSource(file, { indexFolder: at("indices") })).close();
   expect(existsSync(`${file}.kd-index`)).toBe(false);
-  const source = await openSource(file, { indexFolder: at("nowhere") });
+  expect(readdirSync(at("indices"))).toHaveLength(1);
+  const source = await openSource(file, { indexFolder: at("sub/elsewhere.json/nowhere") });
   expect(source.length).toBe(4);
   await source.close();
 });

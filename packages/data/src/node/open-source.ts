@@ -1,4 +1,4 @@
-import { readdir, realpath, stat } from "node:fs/promises";
+import { mkdir, readdir, realpath, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { asDataError } from "./data-error.ts";
 import { openFolder } from "./folder-source.ts";
@@ -13,7 +13,7 @@ import { unpackGzip } from "./unpack-gzip.ts";
 export interface OpenSource extends Partial<ImagePlace> {
   /** For logs and errors. @defaultValue the path as given */
   readonly name?: string;
-  /** Where indices and unpacked files go when not beside the data. */
+  /** Where indices and unpacked files go when not beside the data, as for a folder that cannot be written; made where it is missing. */
   readonly indexFolder?: string;
 }
 
@@ -42,6 +42,7 @@ export async function openSource(path: string, options: OpenSource = {}): Promis
   const { name = path, indexFolder, linkedFolders = [] } = options;
   try {
     const real = await realpath(path);
+    if (indexFolder !== undefined) await mkdir(indexFolder, { recursive: true }).catch(() => undefined); // who needs it says so
     if ((await stat(real)).isDirectory()) {
       const place = { imageFolder: options.imageFolder ?? real, linkedFolders };
       const shards = (await readdir(real)).filter((file) => file.endsWith(".parquet")).sort();
