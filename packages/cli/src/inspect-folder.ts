@@ -116,7 +116,7 @@ function partsOf(tensors: ReadonlyMap<string, Sized>, layout: Layout): Inspectio
     if (layout === "peft-adapter") return "adapter";
     if (layout === "language-model" || layout === "vision-tower") return layout.replace("-", " ");
     if (name.startsWith("vision_tower.")) return "vision tower";
-    return name.startsWith("multi_modal_projector.") ? "projector" : "language model";
+    return name.startsWith("multi_modal_projector.") || name === "image_newline" ? "projector" : "language model";
   };
   const parts = new Map<string, { tensors: number; parameters: number; bytes: number; dtypes: Set<string> }>();
   for (const [name, { dtype, shape, length }] of tensors) {

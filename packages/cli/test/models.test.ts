@@ -185,8 +185,8 @@ it("refuses pictures that another processor would make, and a tokenizer of anoth
   await writeFile(at("clip", "preprocessor_config.json"), JSON.stringify(whole));
   expect((await ask(at("clip"))).code).toBe(0); // the way out is one
   const config = JSON.parse(await readFile(at("clip", "config.json"), "utf8"));
-  await writeFile(at("clip", "config.json"), JSON.stringify({ ...config, model_type: "llava_next" }));
-  const missing = /config\.json: expected model_type llava, .*got llava_next, .*image_newline.*missing here; take/;
+  await writeFile(at("clip", "config.json"), JSON.stringify({ ...config, model_type: "llava_onevision" }));
+  const missing = /config\.json: expected model_type llava, .*got llava_onevision, .*packing is missing here; take/;
   expect(await ask(at("clip"))).toMatchObject({ code: 1, err: expect.stringMatching(missing) });
   expect(JSON.parse((await kdHere(["inspect", at("clip"), "--json"])).out).findings).toContainEqual(
     expect.stringMatching(missing),
