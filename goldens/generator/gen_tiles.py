@@ -1,5 +1,4 @@
 """A tiny LLaVA-NeXT: pictures in tiles, unpadded and packed, with image_newline after each row."""
-import json
 import os
 
 import torch
@@ -57,9 +56,9 @@ def generate(root, seed):
         labels.append(torch.cat([torch.full((at,), IGN), answer]))
     x, y = right_pad(rows, s.pad), right_pad(labels, IGN)
     mask = right_pad([torch.ones(len(r), dtype=torch.long) for r in rows], 0)
-    o = model(input_ids=x, attention_mask=mask, pixel_values=padded, image_sizes=sizes, labels=y, output_hidden_states=True)
+    o = model(input_ids=x, attention_mask=mask, pixel_values=padded, image_sizes=sizes, labels=y)
     o.loss.backward()
-    t = {"logits": o.logits, "loss": o.loss.reshape(1), "last_hidden_state": o.hidden_states[-1]}
+    t = {"logits": o.logits, "loss": o.loss.reshape(1)}
     for name, p in model.named_parameters():
         if "multi_modal_projector" in name or name.endswith("image_newline"):
             t["grad." + name] = p.grad.clone()
@@ -81,6 +80,6 @@ README = """# tiles/
 `llava_next`: LlavaNextForConditionalGeneration, CLIP + Llama (untied), with the preprocessor_config.json of LlavaNextImageProcessor (anyres, five
 grids); three PNGs that it reads. expected.safetensors (F32/I32, float32, eval): input_ids [2,L] with as many image ids as each picture's packed
 features, attention_mask, labels; pixel_values [sum of tile_counts,3,S,S], a picture's whole view first, then its tiles; image_sizes [3,2] =
-height, width; image_spans [3,3] = sample,start,length; logits, last_hidden_state, loss [1]; grad.PARAMETER of projector and image_newline;
+height, width; image_spans [3,3] = sample,start,length; logits, loss [1]; grad.PARAMETER of projector and image_newline;
 generate_prompt_ids (first picture), generated [12], margin [12]. Compare only where attention_mask is 1, to 1e-5 relative to the largest |value|.
 """

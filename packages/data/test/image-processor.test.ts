@@ -72,6 +72,14 @@ it("cuts tiles of any tower's size, in LLaVA-1.6's grids", () => {
     [72, 24],
   ] as const;
   expect(shapes.map(([width, height]) => processor.tileCount({ width, height }))).toEqual([3, 3, 5, 4, 4]);
+  expect(shapes.map(([width, height]) => processor.grid({ width, height }))).toEqual([
+    { rows: 1, columns: 2 },
+    { rows: 2, columns: 1 },
+    { rows: 2, columns: 2 },
+    { rows: 3, columns: 1 },
+    { rows: 1, columns: 3 },
+  ]);
+  expect(imageProcessor(config).grid({ width: 48, height: 24 })).toBeUndefined();
   const image = picture(48, 24); // fits a grid as it is: each tile is its part, normalised
   const [, left, right] = processor.tiles(image);
   const part = (from: number) => {

@@ -49,7 +49,6 @@ describe.each(engines)("LLaVA-NeXT on %s", (engine) => {
     );
     await tidyAsync(async () => {
       const { hidden } = model.forward(batch);
-      expect(await relativeError(hidden, stored("last_hidden_state"), batch.attentionMask)).toBeLessThan(1e-5);
       expect(await relativeError(linear(hidden, model.head), stored("logits"), batch.attentionMask)).toBeLessThan(1e-5);
     });
     const trained = [...model.groups.projector];
