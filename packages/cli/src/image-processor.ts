@@ -19,7 +19,7 @@ export interface ImageProcessor {
 }
 
 /** A picture as a model reads it. */
-export interface Picture {
+interface Picture {
   /** `[size, size, 3]` each: the picture, or the whole and then its tiles. */
   readonly images: readonly Float32Array[];
   readonly tokens: number;
