@@ -1,3 +1,4 @@
+import { overwritingLine } from "@kd/runs";
 import pc from "picocolors";
 
 /** Colours for a stream: only on a terminal, never with NO_COLOR, always with FORCE_COLOR. */
@@ -13,8 +14,25 @@ export const say = (text: string): boolean => process.stdout.write(`${text}\n`);
 /** A result for machines: one line of JSON on stdout. */
 export const sayJson = (value: unknown): boolean => say(JSON.stringify(value));
 
-/** Progress, on stderr. */
-export const note = (text: string): boolean => process.stderr.write(`${text}\n`);
+let unfinished = false; // a progress line stands on the terminal, without its end
+
+/** Progress, on stderr, on a line of its own. */
+export function note(text: string): boolean {
+  endProgress();
+  return process.stderr.write(`${text}\n`);
+}
+
+/** A line that the next one overwrites: for a terminal, on stderr. */
+export function progress(line: string): void {
+  process.stderr.write(overwritingLine(line, process.stderr.columns || 80));
+  unfinished = true;
+}
+
+/** Lets the last progress line stand: what comes next begins a line. */
+export function endProgress(): void {
+  if (unfinished) process.stderr.write("\n");
+  unfinished = false;
+}
 
 /** Names and values in two columns; rows without a value are left out. */
 export function rows(pairs: readonly (readonly [name: string, value: string | number | undefined])[]): string {
