@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { formatRow, latestRows, parseRows, type Row } from "./results-csv.ts";
-import { caption, markdownTable } from "./table.ts";
+import { caption, markdownTable, shortTable } from "./table.ts";
 
 const row = (values: Partial<Row>): Row => ({
   date: "2026-11-26T10:00",
@@ -34,6 +34,23 @@ it("puts us over the peers of the same threads, then each side's best", () => {
     "| step a | each its best | libopenblas.so.0 | 60 | 50 | 1.20 | 40 | 1.50 | 200, 800, 900 |",
   ]);
   expect(caption(rows)).toBe("A chip, 2 cores, 2026-11-26. node 20, pytorch 2.");
+});
+
+it("has a line a product in the short form, every side at its best, things in order and in words", () => {
+  const others = ["generate m", "kd 256x32000", "step b", "step a dpt"].map((what) => row({ what }));
+  const wasm = row({ contender: "kd wasm", threads: "2", ms_p50: "150" });
+  expect(
+    shortTable([...others, ...rows, wasm])
+      .split("\n")
+      .slice(2),
+  ).toEqual([
+    "| training step, a | libopenblas.so.0 | 60 | 50 | 1.20 | 40 | 1.50 | 200, 800, 900 |",
+    "| training step, a | wasm | 150 | 50 | 3.00 | 40 | 3.75 | 200, 800, 900 |",
+    "| training step, b | libopenblas.so.0 | 100 |  |  |  |  | 200 |",
+    "| step with a teacher and all four terms (DPT), a | libopenblas.so.0 | 100 |  |  |  |  | 200 |",
+    "| KD terms with gradients, 256 rows, V 32000 | libopenblas.so.0 | 100 |  |  |  |  | 200 |",
+    "| a generated token, m | libopenblas.so.0 | 100 |  |  |  |  | 200 |",
+  ]);
 });
 
 it("shows the memory beyond inputs where it was measured", () => {

@@ -12,14 +12,68 @@ const HEAD = [
   "MiB: kd, PyTorch, compiled",
 ];
 
+/** Kinds of things in the order in which people ask for them, and what each is in words. */
+const KINDS: readonly (readonly [RegExp, string])[] = [
+  [/^step ([^ ]+)$/, "training step, $1"],
+  [/^step ([^ ]+) frozen-slm$/, "step of the projector alone (PT), $1"],
+  [/^step ([^ ]+) dpt$/, "step with a teacher and all four terms (DPT), $1"],
+  [/^kd (\d+)x(\d+)$/, "KD terms with gradients, $1 rows, V $2"],
+  [/^generate (.+)$/, "a generated token, $1"],
+];
+const kindOf = (what: string): number => KINDS.findIndex(([pattern]) => pattern.test(what)) + 1 || KINDS.length + 1;
+const inWords = (what: string): string => {
+  const kind = KINDS.find(([pattern]) => pattern.test(what));
+  return kind === undefined ? what : what.replace(...kind);
+};
+const thingsOf = (rows: readonly Row[]): string[] =>
+  [...new Set(rows.map(({ what }) => what))].sort(
+    (a, b) => kindOf(a) - kindOf(b) || a.localeCompare(b, "en", { numeric: true }),
+  );
+
+/** Markdown with a line a thing and product of ours, every side with the threads that are best for it. */
+export function shortTable(rows: readonly Row[]): string {
+  const head = [
+    "what",
+    "products by",
+    "kd ms",
+    "PyTorch ms",
+    "ratio",
+    "compiled ms",
+    "ratio",
+    "MiB: kd, PyTorch, compiled",
+  ];
+  const lines = thingsOf(rows).flatMap((what) => {
+    const all = rows.filter((row) => row.what === what);
+    const peers = all.filter((row) => !isOurs(row));
+    const products = [...new Set(all.filter(isOurs).map(({ contender }) => contender))];
+    return products
+      .map((product) => fastest(all.filter(({ contender }) => contender === product)) as Row)
+      .toSorted((a, b) => median(a) - median(b))
+      .map((own) => {
+        const [, , ...cells] = lineOf(
+          "",
+          own,
+          fastest(peers.filter((p) => !isCompiled(p))),
+          fastest(peers.filter(isCompiled)),
+        );
+        return [inWords(what), ...cells];
+      });
+  });
+  return markdown(head, lines);
+}
+
+const markdown = (head: readonly string[], lines: readonly (readonly string[])[]): string =>
+  [head, head.map(() => "---"), ...lines].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+
 /**
  * Markdown with a line a contender of ours and a thread setting, beside the peers at the same setting; where there are several settings,
  * one more with each side at its best. A ratio is our median over the peer's: below 1 we are faster.
  */
 export function markdownTable(rows: readonly Row[]): string {
-  const things = [...new Set(rows.map(({ what }) => what))];
-  const lines = things.flatMap((what) => linesOf(rows.filter((row) => row.what === what)));
-  return [HEAD, HEAD.map(() => "---"), ...lines].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+  return markdown(
+    HEAD,
+    thingsOf(rows).flatMap((what) => linesOf(rows.filter((row) => row.what === what))),
+  );
 }
 
 /** Where and when, a line for each machine and day. */

@@ -12,7 +12,12 @@ export interface StepReport {
   readonly gradNorm: number;
   /** Global norm of what the step added to the weights; absent where it was not asked for. */
   readonly updateNorm?: number;
+  /** Of the whole step, waiting for its data included; 0 where none are counted. */
   readonly tokensPerSecond: number;
+  /** Wall time of the step, from its asking for data to its update. */
+  readonly seconds?: number;
+  /** What it waited of that for its data: batches and, where they are kept, the teacher's rows. */
+  readonly dataSeconds?: number;
 }
 
 /** A tensor as plain data, row-major float32. */

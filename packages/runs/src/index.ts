@@ -6,4 +6,5 @@ export {
   type ProgressLineOptions,
   progressLine,
 } from "./progress-line.ts";
+export { stepTimes } from "./step-times.ts";
 export { tensorboardEvent, tensorboardHeader } from "./tensorboard-event.ts";

@@ -26,7 +26,7 @@ export interface StepPlace {
 
 /** The row of a step; terms are `train/loss_<term>`. */
 export function metricsRow(report: StepReport, place: StepPlace): MetricsRow {
-  const { step, loss, parts, lr, gradNorm, updateNorm, tokensPerSecond } = report;
+  const { step, loss, parts, lr, gradNorm, updateNorm, tokensPerSecond, seconds, dataSeconds } = report;
   return {
     _step: place.before + step,
     _timestamp: place.timestamp,
@@ -38,6 +38,8 @@ export function metricsRow(report: StepReport, place: StepPlace): MetricsRow {
     "opt/grad_norm": gradNorm,
     ...(updateNorm === undefined ? {} : { "opt/update_norm": updateNorm }),
     "perf/tokens_per_second": tokensPerSecond,
+    ...(seconds === undefined ? {} : { "perf/step_seconds": seconds }),
+    ...(dataSeconds === undefined ? {} : { "perf/data_seconds": dataSeconds }),
     "perf/cpu_seconds": place.cpuSeconds,
     ...place.evaluation,
   };

@@ -32,7 +32,7 @@ function open(stage: keyof typeof stages, student: ReturnType<typeof tinyModel>,
     ...(saved ? { saved } : {}),
   });
 }
-const numbers = ({ tokensPerSecond: _, ...rest }: StepReport) => rest;
+const numbers = ({ tokensPerSecond: _, seconds: __, dataSeconds: ___, ...rest }: StepReport) => rest;
 /** As a file would keep it. */
 const stored = ({ tensors, state }: TrainingState): TrainingState => ({
   tensors: new Map([...tensors].map(([name, { shape, data }]) => [name, { shape, data: data.slice() }])),

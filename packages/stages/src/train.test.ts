@@ -11,7 +11,7 @@ import {
   useBackend,
   variable,
 } from "@kd/tensor-core";
-import { beforeAll, expect, it } from "vitest";
+import { beforeAll, expect, it, onTestFinished, vi } from "vitest";
 import { oneEngine, valuesOf } from "../../tensor-core/test/engines.ts";
 import { initOptimizerState, type StepLoss, train } from "./index.ts";
 
@@ -50,6 +50,32 @@ it("goes on from its state as a straight run does, and leaks nothing", async () 
   expect(await values(two)).toEqual(await values(one));
   expect((await values(one))[0]).not.toBe(1);
   expect((await values(one))[2]).toBe(3);
+});
+
+it("says what of a step's time it waited for its data, and leaves out what its caller did", async () => {
+  let clock = 0;
+  const now = vi.spyOn(performance, "now").mockImplementation(() => clock);
+  onTestFinished(() => now.mockRestore());
+  const params = fresh();
+  const slowly = function* () {
+    for (const [i, step] of steps.slice(0, 2).entries()) {
+      clock += 100 * (i + 1);
+      yield step;
+    }
+  };
+  const loss: StepLoss<number> = (micro, step) => {
+    clock += 400;
+    return lossOf(params)(micro, step);
+  };
+  const times: unknown[] = [];
+  for await (const { seconds, dataSeconds } of train({ ...common, params, steps: slowly(), loss })) {
+    times.push({ seconds, dataSeconds });
+    clock += 5000;
+  }
+  expect(times).toEqual([
+    { seconds: 0.5, dataSeconds: 0.1 },
+    { seconds: 1, dataSeconds: 0.2 }, // two micro-batches
+  ]);
 });
 
 it("says that weights in 16 bits are not trained", () => {

@@ -24,6 +24,7 @@ export async function* train<M>(options: TrainOptions<M>): AsyncGenerator<TrainR
   const zero = scalar(0);
   const anchor = variable(zero);
   zero.dispose();
+  let asked = performance.now();
   try {
     for await (const step of options.steps) {
       if (state.step >= totalSteps) return;
@@ -32,7 +33,7 @@ export async function* train<M>(options: TrainOptions<M>): AsyncGenerator<TrainR
           "KD_DATA",
           `${where}, step ${state.step + 1}: expected micro-batches, got none; look at the data`,
         );
-      const started = performance.now();
+      const dataSeconds = (performance.now() - asked) / 1000;
       const local = await stepGradients(step, { loss: options.loss, variables, anchor });
       const { grads } = local;
       try {
@@ -69,11 +70,13 @@ export async function* train<M>(options: TrainOptions<M>): AsyncGenerator<TrainR
         });
         const moved = options.updateNorm === true ? { updateNorm: await updateNorm(before, variables) } : {};
         dispose(before);
-        const tokensPerSecond = (tokens * 1000) / (performance.now() - started);
-        yield { step: state.step, loss, parts, lr, gradNorm, ...moved, tokensPerSecond };
+        const seconds = (performance.now() - asked) / 1000;
+        const speed = { tokensPerSecond: tokens / seconds, seconds, dataSeconds };
+        yield { step: state.step, loss, parts, lr, gradNorm, ...moved, ...speed };
       } finally {
         dispose(grads);
       }
+      asked = performance.now(); // what the caller did with the report is no waiting
     }
   } finally {
     anchor.dispose();

@@ -1,7 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Llava } from "@kd/mllm";
-import { formatDuration } from "@kd/runs";
+import { formatDuration, stepTimes } from "@kd/runs";
 import { readMetrics } from "@kd/runs/node";
 import { type ReportCurve, type ReportScores, renderReport, type ScoreRow } from "@kd/runs/report";
 import type { BackendDescription } from "@kd/tensor-core";
@@ -44,6 +44,8 @@ export async function writeReport(options: WriteReport): Promise<void> {
     paired.deviation === undefined
       ? "one seed, so nothing is known of its spread"
       : `± ${paired.deviation.toFixed(1)}, standard deviation of ${seeds.length} paired differences`;
+  const lines = await readCurves(seedFolder(folder, seeds[0] as number), chains);
+  const { seconds, dataSeconds } = stepTimes(lines.flatMap(({ rows }) => rows));
   const page = renderReport({
     title: "Emoji recipe: a small model distilled from a larger one",
     ...(summary.quick
@@ -52,6 +54,7 @@ export async function writeReport(options: WriteReport): Promise<void> {
     facts: [
       ["command", (await readFile(join(folder, "command.txt"), "utf8")).trim()],
       ["took", formatDuration(summary.seconds * 1000)],
+      ["waited for data", `${((100 * dataSeconds) / seconds).toFixed(1)} % of the steps' time`],
       ["seeds", String(seeds.length)],
       ["engine", `${backend.engine}, matrix products by ${gemm.library ?? gemm.provider}, one core a chain`],
       ["versions", `node ${process.version}, ${process.platform} ${process.arch}`],
@@ -66,7 +69,7 @@ export async function writeReport(options: WriteReport): Promise<void> {
       note: "Cosines of a picture's visual tokens with each other, in each model: RDist makes the student's like the teacher's. Double-centred logits: raw ones are nearly parallel in every model.",
       pictures: await gramPictures(materials, models),
     },
-    curves: await readCurves(seedFolder(folder, seeds[0] as number), chains),
+    curves: lines,
     curvesNote: `${seeds.length > 1 ? `Seed ${seeds[0]} of ${seeds.length} seeds. ` : ""}Every term as it is before its weight; loss is their weighted sum, so a stage with a teacher starts higher than one without.`,
     lists: [{ title: "Art", items: ART }],
     config: { seeds, chains, budget, backend },

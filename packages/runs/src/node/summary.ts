@@ -1,9 +1,10 @@
 import { join } from "node:path";
+import { stepTimes } from "../step-times.ts";
 import { metricsPath } from "./begin-run.ts";
 import { readMetrics } from "./metrics-file.ts";
 import type { RunResult } from "./run-options.ts";
 
-/** What `summary.json` holds: how the run ended, and each stage's length, CPU time and last numbers. */
+/** What `summary.json` holds: how the run ended, and each stage's length, times and last numbers. */
 export interface RunSummary extends RunResult {
   /** Of the process that finished the run: since it began, and what of that went into checkpoints. */
   readonly seconds: number;
@@ -12,6 +13,9 @@ export interface RunSummary extends RunResult {
     readonly stage: string;
     readonly steps: number;
     readonly cpuSeconds: number;
+    /** Wall time of its steps, and what they waited of that for their data. */
+    readonly stepSeconds: number;
+    readonly dataSeconds: number;
     /** The last row's numbers. */
     readonly last: Readonly<Record<string, number>>;
   }[];
@@ -32,7 +36,8 @@ export async function summaryOf(
     const last = Object.entries(own.at(-1) ?? {}).filter(
       (entry): entry is [string, number] => entry[0].includes("/") && typeof entry[1] === "number",
     );
-    return { stage, steps: own.length, cpuSeconds, last: Object.fromEntries(last) };
+    const { seconds: stepSeconds, dataSeconds } = stepTimes(own);
+    return { stage, steps: own.length, cpuSeconds, stepSeconds, dataSeconds, last: Object.fromEntries(last) };
   });
   return { ...result, ...times, stages };
 }

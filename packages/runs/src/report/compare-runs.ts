@@ -1,4 +1,5 @@
 import type { MetricsRow } from "../metrics-row.ts";
+import { stepTimes } from "../step-times.ts";
 import { short } from "./numbers.ts";
 import type { ReportCurve, ReportData } from "./report-data.ts";
 
@@ -69,9 +70,26 @@ function lastNumbers(
     short(rows.findLast((row) => row[key] !== undefined)?.[key]);
   return {
     title: `Stage ${position + 1}: last numbers`,
-    columns: ["run", "stage", "steps", ...keys.map((key) => key.replace(/^train\/loss_/, "").replace(/^train\//, ""))],
-    rows: all.map(({ run, stage, rows }) => [run, stage, String(rows.length), ...keys.map((key) => last(rows, key))]),
+    columns: [
+      "run",
+      "stage",
+      "steps",
+      "ms a step",
+      "of it for data",
+      ...keys.map((key) => key.replace(/^train\/loss_/, "").replace(/^train\//, "")),
+    ],
+    rows: all.map(({ run, stage, rows }) => [
+      ...[run, stage, String(rows.length), ...timesOf(rows)],
+      ...keys.map((key) => last(rows, key)),
+    ]),
   };
+}
+
+/** Mean wall time of a step, and the share of it that waited for data; dashes where the steps did not say. */
+function timesOf(rows: readonly MetricsRow[]): string[] {
+  const { seconds, dataSeconds } = stepTimes(rows);
+  if (seconds === 0) return ["–", "–"];
+  return [((1000 * seconds) / rows.length).toFixed(0), `${((100 * dataSeconds) / seconds).toFixed(1)} %`];
 }
 
 /** Settings that are not the same in all, as rows of a table. What a run has not at all, as a stage with its settings, is one row. */

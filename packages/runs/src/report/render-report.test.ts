@@ -110,10 +110,10 @@ it("compares runs: last numbers by stage, and the settings in which they differ"
   const report = reportOfRuns([run(1, 2.5), run(2, 1.25)]);
   expect(report.tables?.[0]).toEqual({
     title: "Stage 1: last numbers",
-    columns: ["run", "stage", "steps", "loss", "rdist", "eval/agreement"],
+    columns: ["run", "stage", "steps", "ms a step", "of it for data", "loss", "rdist", "eval/agreement"],
     rows: [
-      ["run", "dpt", "900", "2.5", "0.1", "0.8889"],
-      ["run (2)", "dpt", "900", "1.25", "0.1", "0.8889"],
+      ["run", "dpt", "900", "–", "–", "2.5", "0.1", "0.8889"],
+      ["run (2)", "dpt", "900", "–", "–", "1.25", "0.1", "0.8889"],
     ],
   });
   expect(report.tables?.[1]?.rows).toEqual([["seed", "1", "2"]]);
@@ -128,4 +128,14 @@ it("compares runs: last numbers by stage, and the settings in which they differ"
     ["dpt.lr", "1", "2"],
     ["sft", "set", "–"],
   ]);
+});
+
+it("says how long a run's steps took, and what of that they waited for data", () => {
+  const timed = rows.map((row) => ({ ...row, "perf/step_seconds": 0.05, "perf/data_seconds": 0.001 }));
+  const run = { name: "one", command: "", config: {}, versions: {}, stages: [{ name: "dpt", totalSteps: 900 }] };
+  const [table] = reportOfRuns([{ ...run, rows: timed }]).tables ?? [];
+  expect(table?.columns.slice(3, 5)).toEqual(["ms a step", "of it for data"]);
+  expect(table?.rows[0]?.slice(3, 5)).toEqual(["50", "2.0 %"]);
+  const [untimed] = reportOfRuns([{ ...run, rows }]).tables ?? [];
+  expect(untimed?.rows[0]?.slice(3, 5)).toEqual(["–", "–"]);
 });
