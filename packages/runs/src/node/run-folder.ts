@@ -85,12 +85,12 @@ export async function openRunFolder(folder: string, options: RunFolderOptions): 
   return notices;
 }
 
-/** The run's own: many a folder has a `config.json`, a model's too, and none but a run's may be overwritten. */
-async function ownConfig(folder: string): Promise<RunConfig> {
+/** The run's own: many a folder has a `config.json`, a model's too. `KD_CONFIG` for another's. */
+export async function ownConfig(folder: string): Promise<RunConfig> {
   return readRunConfig(folder).catch((cause: Error) => {
     throw new KdError(
       "KD_CONFIG",
-      `${folder}: expected a run's folder or none, got one whose config.json is no run's (${cause.message}); choose another`,
+      `${folder}: expected a run's folder or none, got one whose config.json is no run's (${cause.message}); choose another, perhaps one in it`,
       { cause },
     );
   });

@@ -5,7 +5,15 @@ import { join } from "node:path";
 import { KdError, type ResumableTraining, type StepReport, type TrainingState } from "@kd/contract";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { MetricsRow } from "../index.ts";
-import { type RunEvent, type RunOptions, type RunResult, readMetrics, runStages, savedEnvironment } from "./index.ts";
+import {
+  type RunEvent,
+  type RunOptions,
+  type RunResult,
+  readMetrics,
+  readRun,
+  runStages,
+  savedEnvironment,
+} from "./index.ts";
 import { writing } from "./io-error.ts";
 
 let root: string;
@@ -220,6 +228,10 @@ it("refuses another run's folder and leaves it as it is", async () => {
       message: expect.stringMatching(/mine: expected a run's folder or none, got one whose config\.json is no run's/),
     });
   expect((await readdir(mine)).sort()).toEqual(["config.json", "thesis.tex"]);
+  await expect(readRun(mine)).rejects.toMatchObject({
+    code: "KD_CONFIG",
+    message: expect.stringMatching(/is no run's/),
+  });
 });
 
 it("goes on with other settings where they may change, and writes them down", async () => {
