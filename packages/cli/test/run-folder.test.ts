@@ -77,6 +77,15 @@ it("a terminal that is closed makes it save, as Ctrl-C does", async () => {
   expect(err).toMatch(/stopped after step 1 and saved/);
 });
 
+const LIMITS = spawnSync("bash", ["-c", "ulimit -f 8"]).status === 0;
+it.skipIf(!LIMITS)("a student that cannot be written is named (skipped where there is no ulimit)", () => {
+  const script = 'ulimit -f 8; exec "$@"'; // files of at most 8 KiB
+  const command = ["-c", script, "bash", process.execPath, BIN, ...train("run", "--resume")];
+  const { status, stderr } = spawnSync("bash", command, { env: { ...process.env, ...ENVIRONMENT }, encoding: "utf8" });
+  expect(status, stderr).toBe(1);
+  expect(stderr).toMatch(/error KD_IO: \S+student \(the training is saved: --resume writes it\): .*EFBIG/);
+});
+
 it("a page that cannot be written is named with the way out", async () => {
   const out = at("none", "page.html");
   expect(await kdHere(["report", at("run"), "--out", out])).toMatchObject({

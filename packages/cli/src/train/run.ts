@@ -3,7 +3,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import type { TrainingState } from "@kd/contract";
 import { isMilestone, progressLine } from "@kd/runs";
-import { gitCommit, type RunEvent, type RunOptions, type RunStage, runStages } from "@kd/runs/node";
+import { gitCommit, type RunEvent, type RunOptions, type RunStage, runStages, writing } from "@kd/runs/node";
 import {
   type DistillWeights,
   presets,
@@ -78,7 +78,8 @@ export async function trainRun({ config, ...driven }: TrainRun): Promise<RunResu
     if (!next.value.finished)
       throw new Interrupted(`stopped after step ${next.value.step} and saved; the same command with --resume goes on`);
     await rm(folder, { recursive: true, force: true }); // of a run that was stopped while it wrote
-    await saveStudent(folder, student, config);
+    const what = `${folder} (the training is saved: --resume writes it)`;
+    await writing(what, () => saveStudent(folder, student, config));
   } finally {
     endProgress();
     await run.close();
