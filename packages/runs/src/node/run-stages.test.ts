@@ -249,11 +249,11 @@ it("goes on with other settings where they may change, and writes them down", as
   expect(JSON.parse(await readFile(join(folder, "config.json"), "utf8")).config).toEqual(now);
 });
 
-it("two at once in a folder: the second waits for the first, and no step is lost", async () => {
+it("two at once in a folder: one waits for the other, and no step is lost", async () => {
   const folder = join(root, "run");
-  const [first, second] = await Promise.all([run(options(folder)), run(options(folder, resume))]);
-  expect(first.events.filter((e) => e.kind === "step")).toHaveLength(16);
-  expect(second.events.map((e) => (e.kind === "stage" ? e.state : e.kind))).toEqual(Array(3).fill("finished-before"));
+  const both = await Promise.all([run(options(folder, resume)), run(options(folder, resume))]);
+  const steps = both.map(({ events }) => events.filter((e) => e.kind === "step").length);
+  expect(steps.sort((a, b) => a - b)).toEqual([0, 16]);
   expect(await rowsOf("run")).toHaveLength(16);
 });
 
