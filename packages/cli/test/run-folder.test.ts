@@ -37,6 +37,18 @@ it("a run's folder may be moved and saved at other steps, and goes on; its page 
   expect(await readFile(at("moved", "report.html"), "utf8")).toBe("mine");
 });
 
+it("a folder is refused before models are loaded for it", async () => {
+  const folder = at("run");
+  for (const [more, message] of [
+    [[], "expected no such run"],
+    [["--resume"], `expected config.student.language_model "${at("language-model")}", got "${at("none")}"`],
+  ] as const) {
+    const { err } = await kdHere(train("run", "--set", `student={"language_model":"${at("none")}"}`, ...more));
+    expect(err).toContain(message);
+  }
+  expect(await readFile(join(folder, "command.txt"), "utf8")).not.toContain("none");
+});
+
 it("--overwrite leaves a model's folder alone, though it has a config.json", async () => {
   const before = await readdir(at("student"));
   const { code, err } = await kdHere([...train("student"), "--overwrite"]);

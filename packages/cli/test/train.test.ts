@@ -302,8 +302,9 @@ it.each([
 });
 
 it("refuses a teacher of another tower, of another processor, or of another number of visual tokens", async () => {
+  const command = ["train", at("train.json"), "--output-dir", at("refused")];
   const train = async (folder: string) =>
-    kdHere(["train", at("train.json"), "--set", `student.vision_tower=${at("tower")}`, "--teacher", folder]);
+    kdHere([...command, "--set", `student.vision_tower=${at("tower")}`, "--teacher", folder]);
   await cp(at("teacher"), at("tilted"), { recursive: true });
   const tensors = [...(await readWeights(at("tilted")))].map(([name, t]) => {
     const data = t.data.slice();
@@ -326,6 +327,6 @@ it("refuses a teacher of another tower, of another processor, or of another numb
   const config = { ...(await json("tilted", "config.json")), vision_feature_select_strategy: "default" };
   await writeFile(at("tilted", "config.json"), JSON.stringify(config));
   const more = ["--set", "student.vision_feature_select_strategy=full"];
-  const other = await kdHere(["train", at("train.json"), "--teacher", at("tilted"), ...more]);
+  const other = await kdHere([...command, "--teacher", at("tilted"), ...more]);
   expect(other).toMatchObject({ code: 1, err: expect.stringMatching(/as many visual tokens, got 3 .* and 4 /) });
 });

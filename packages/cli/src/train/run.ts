@@ -3,7 +3,15 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import type { TrainingState } from "@kd/contract";
 import { isMilestone, progressLine } from "@kd/runs";
-import { gitCommit, type RunEvent, type RunOptions, type RunStage, runStages, writing } from "@kd/runs/node";
+import {
+  checkRunFolder,
+  gitCommit,
+  type RunEvent,
+  type RunOptions,
+  type RunStage,
+  runStages,
+  writing,
+} from "@kd/runs/node";
 import {
   type DistillWeights,
   presets,
@@ -45,6 +53,8 @@ export interface TrainRun extends Pick<RunOptions, "start" | "from" | "command" 
 
 /** Trains all stages in order, each going on from the one before, and saves the student. Throws {@link Interrupted} once a Ctrl-C has saved. */
 export async function trainRun({ config, ...driven }: TrainRun): Promise<RunResult> {
+  const mayChange = ["output_dir", "workers", "save_steps"];
+  await checkRunFolder(config.output_dir, { config, mayChange, ...(driven.start && { start: driven.start }) });
   const run = await openRun(config);
   const { student, teacher, stages: opened, skipped } = run;
   for (const { stage } of opened.filter(({ kind }) => run.distils(kind)))
@@ -56,7 +66,7 @@ export async function trainRun({ config, ...driven }: TrainRun): Promise<RunResu
     ...driven,
     folder: config.output_dir,
     config,
-    mayChange: ["output_dir", "workers", "save_steps"],
+    mayChange,
     stages: opened.map((stage, i) =>
       runStage(stage, { student, teacher, config, changed: changedBy(opened.slice(0, i + 1), student) }),
     ),

@@ -57,6 +57,38 @@ export async function openRunFolder(folder: string, options: RunFolderOptions): 
     versions: { ...versions },
     ...(commit === undefined ? {} : { commit }),
   };
+  const before = await configBefore(folder, start);
+  if (before !== undefined && start === "overwrite") await writing(folder, () => clear(folder));
+  const notices: string[] = [];
+  await writing(folder, async () => {
+    await mkdir(checkpointsPath(folder), { recursive: true });
+    if (before === undefined || start !== "resume") await writeJson(configPath(folder), wanted);
+    else {
+      notices.push(...compare(before, wanted, { folder, mayChange }));
+      const now = { ...before, config: wanted.config };
+      if (JSON.stringify(now) !== JSON.stringify(before)) await writeJson(configPath(folder), now);
+    }
+    if (command !== undefined) await appendFile(join(folder, "command.txt"), `${command}\n`);
+  });
+  return notices;
+}
+
+/**
+ * Refuses what `runStages` would refuse in this folder, before models are loaded for it. It changes nothing.
+ *
+ * @throws KdError `KD_CONFIG` for a folder of another configuration or of anything else.
+ */
+export async function checkRunFolder(
+  folder: string,
+  { config, start = "new", mayChange = [] }: Partial<Pick<RunFolderOptions, "config" | "start" | "mayChange">>,
+): Promise<void> {
+  const before = await configBefore(folder, start);
+  if (before === undefined || start !== "resume") return;
+  compare(before, { ...before, config: JSON.parse(JSON.stringify(config ?? null)) }, { folder, mayChange });
+}
+
+/** What a run that is in the folder was started with; a folder that may not be used is refused. */
+async function configBefore(folder: string, start: RunFolderOptions["start"]): Promise<RunConfig | undefined> {
   const isRun = existsSync(configPath(folder));
   const before = isRun ? await ownConfig(folder) : undefined;
   const isEmpty = !existsSync(folder) || (await writing(folder, () => readdir(folder))).length === 0;
@@ -70,19 +102,7 @@ export async function openRunFolder(folder: string, options: RunFolderOptions): 
       "KD_CONFIG",
       `${folder}: expected no such run, got one; resume it, overwrite it or choose another name`,
     );
-  if (isRun && start === "overwrite") await writing(folder, () => clear(folder));
-  const notices: string[] = [];
-  await writing(folder, async () => {
-    await mkdir(checkpointsPath(folder), { recursive: true });
-    if (before === undefined || start !== "resume") await writeJson(configPath(folder), wanted);
-    else {
-      notices.push(...compare(before, wanted, { folder, mayChange }));
-      const now = { ...before, config: wanted.config };
-      if (JSON.stringify(now) !== JSON.stringify(before)) await writeJson(configPath(folder), now);
-    }
-    if (command !== undefined) await appendFile(join(folder, "command.txt"), `${command}\n`);
-  });
-  return notices;
+  return before;
 }
 
 /** The run's own: many a folder has a `config.json`, a model's too. `KD_CONFIG` for another's. */
