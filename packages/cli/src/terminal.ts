@@ -7,14 +7,22 @@ export function paint(stream: { readonly isTTY?: boolean }): ReturnType<typeof p
   return pc.createColors(Boolean(FORCE_COLOR) || (stream.isTTY === true && TERM !== "dumb"));
 }
 
+/** Text of others as it may reach a terminal: control characters but tab and line feed are written out, so that no name and no caption moves the cursor. */
+export const harmless = (text: string): string =>
+  text.replace(/(?![\t\n])\p{Cc}/gu, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
+
+/** A piece of a model's answer on stdout: harmless on a terminal, as it is in a file or pipe. */
+export const sayPiece = (piece: string): boolean =>
+  process.stdout.write(process.stdout.isTTY === true ? harmless(piece) : piece);
+
 /** A result, as text on stdout. */
 export const say = (text: string): boolean => process.stdout.write(`${text}\n`);
 
 /** A result for machines: one line of JSON on stdout. */
 export const sayJson = (value: unknown): boolean => say(JSON.stringify(value));
 
-/** Progress, on stderr. */
-export const note = (text: string): boolean => process.stderr.write(`${text}\n`);
+/** Progress, on stderr; it may name files and records. */
+export const note = (text: string): boolean => process.stderr.write(`${harmless(text)}\n`);
 
 /** Names and values in two columns; rows without a value are left out. */
 export function rows(pairs: readonly (readonly [name: string, value: string | number | undefined])[]): string {
