@@ -37,12 +37,14 @@ export function mixture(
   const parts = sources.map(({ length, weight = 1 }, s) => {
     if (!(weight >= 0 && Number.isFinite(weight)))
       throw new KdError("KD_DATA", `mixture source ${s}: expected a weight of at least 0, got ${weight}; correct it`);
-    const count = Math.round(length * (weight % 1));
+    const share = length * (weight % 1);
+    const from = Math.round(share * epoch); // counts of epochs add up to the share: a rounded count would lose the rest in each
+    const count = Math.round(share * (epoch + 1)) - from;
     const own = Math.imul(seed, 0x9e3779b1) + Math.imul(s + 1, 0x85ebca6b);
     return {
       length,
       times: Math.floor(weight),
-      some: count ? window(length, count * epoch, { count, seed: own }) : [],
+      some: count ? window(length, from, { count, seed: own }) : [],
     };
   });
   const total = parts.reduce((sum, { length, times, some }) => sum + length * times + some.length, 0);
