@@ -3,7 +3,9 @@ import { KdError } from "@kd/contract";
 import { type Conversation, parseConversation } from "../conversation.ts";
 import { distribution } from "../distribution.ts";
 import type { Inspection, SamePair } from "../inspection.ts";
+import { renderConversation } from "../render.ts";
 import type { RecordSource } from "../source.ts";
+import { templates } from "../template.ts";
 import { readImage } from "./decode.ts";
 import { pictureBytes } from "./picture-bytes.ts";
 
@@ -91,6 +93,7 @@ export async function inspectData(
           keys.push(picture.sha256.slice(0, 32));
           if (how === "decode") await readImage(picture.bytes, { name: picture.where });
         }
+        if (encode === undefined) renderConversation(conversation, templates.pretrain); // tags that do not fit the images
         const encoded = encode?.(conversation);
         if (encoded !== undefined) {
           tokens.push(encoded.inputIds.length);
