@@ -107,6 +107,12 @@ it("names a broken record and leaves the others readable", async () => {
 it.each([
   ["empty.json", "", /empty\.json: expected a JSON array or JSON lines, got nothing/],
   ["text.json", "hello", /text\.json: expected a JSON array or JSON lines, got "hello"/],
+  [
+    "wrapped.json",
+    JSON.stringify({ version: 1, data: [record(0)] }),
+    /got an object with the array in "data"; write the/,
+  ],
+  ["indented.json", JSON.stringify({ data: [record(0)] }, null, 2), /got an object over many lines; write the array/],
   ["cut.json", '[{"id": 1}, {', /cut\.json: expected \] at the end/],
   ["cut.json.gz", gzipSync("[]").subarray(0, 12), /cut\.json\.gz: expected a whole file/],
   [

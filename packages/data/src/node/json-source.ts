@@ -1,4 +1,5 @@
 import { open } from "node:fs/promises";
+import { recordLength } from "../record-length.ts";
 import { buildIndex } from "./build-index.ts";
 import { asDataError, dataError } from "./data-error.ts";
 import { stampOf } from "./file-stamp.ts";
@@ -20,6 +21,17 @@ async function formatOf(file: Awaited<ReturnType<typeof open>>, path: string): P
     path,
     `expected a JSON array or JSON lines, got ${text === "" ? "nothing" : JSON.stringify(text.slice(0, 12))}; pass a LLaVA file`,
   );
+}
+
+/** Where no line is a record: an array inside an object, or one object over many lines, is named as that and not as so many broken records. */
+async function checkLines({ name, length, lengths, get }: DiskSource): Promise<void> {
+  if (lengths.some((words) => words !== 0)) return;
+  const isRecords = (value: unknown): boolean => Array.isArray(value) && value.some((each) => recordLength(each) !== 0);
+  const first = await get(0).catch(() => undefined);
+  const key = Object.entries(first?.value ?? {}).find(([, value]) => isRecords(value))?.[0];
+  if (key === undefined && (first !== undefined || length < 2)) return;
+  const got = key === undefined ? "an object over many lines" : `an object with the array in ${JSON.stringify(key)}`;
+  throw dataError(name, `expected a JSON array or one record a line, got ${got}; write the array alone`);
 }
 
 /**
@@ -51,7 +63,20 @@ export async function openJson(
         await writeIndexFile(beside, index, { stamp, format });
       }
       const fingerprint = `${stamp.ends}-${index.count}`;
-      return await openRecords({ kind: "records", name, fingerprint, text: path, index: index.buffer, ...place });
+      const source = await openRecords({
+        kind: "records",
+        name,
+        fingerprint,
+        text: path,
+        index: index.buffer,
+        ...place,
+      });
+      if (format === "jsonl" && source.length > 0)
+        await checkLines(source).catch(async (error) => {
+          await source.close();
+          throw error;
+        });
+      return source;
     } finally {
       await file.close();
     }
