@@ -28,7 +28,7 @@ beforeAll(async () => {
       { from: "gpt", value: "a star" },
     ],
   };
-  const lines = [text, { ...seen, image: "none.png" }, seen].map((line) => JSON.stringify(line));
+  const lines = [text, { ...seen, image: "none.png" }, seen, { id: 3 }].map((line) => JSON.stringify(line));
   await writeFile(at("lines.jsonl"), lines.join("\n"));
   await mkdir(at("captioned"));
   await cp(at("pictures", "moon.png"), at("captioned", "moon.png"));
@@ -128,8 +128,11 @@ it("Ctrl-C saves and ends in 130; --resume goes on to the same bits, with adapte
   expect(await readFile(at("stopped", "student", "model.safetensors"))).toEqual(
     await readFile(at("straight", "student", "model.safetensors")),
   );
-  // what cannot be read is named, and left out of the count of steps and losses
+  // what cannot be read is named once, whether its file's index or only its reading told, and left out of the count of steps and losses
   expect(straight.err).toMatch(/sft: skipped .*lines\.jsonl\[1\] image "none\.png": expected a file inside/);
+  expect(straight.err.match(/sft: skipped/g)).toHaveLength(2);
+  expect(straight.err).toMatch(/sft: skipped .*lines\.jsonl\[3\]: no LLaVA record/);
+  expect(straight.out).toMatch(/^sft +40 steps of 8 records, .*, 2 left out$/m);
   const [base, student, adapter] = await Promise.all([
     readWeights(at("language-model")),
     readWeights(at("straight", "student")),
@@ -204,14 +207,14 @@ it("data inspect counts records, bad ones, tokens, and what train and test share
   expect(code, err).toBe(0);
   expect(JSON.parse(out)).toMatchObject({
     sources: [
-      { records: 3, bad: 1, textOnly: 1, split: "train" },
+      { records: 4, bad: 2, textOnly: 1, split: "train" },
       { records: 1, bad: 0, withPictures: 1 },
       { records: 3, split: "test" },
     ],
     leaks: { pictures: { count: 2 } },
     tokens: { min: 9 },
   });
-  expect((await kdHere([...inspect, at("pictures"), "--pictures", "none"])).out).toMatch(/3 records, .*\n.*captioned/);
+  expect((await kdHere([...inspect, at("pictures"), "--pictures", "none"])).out).toMatch(/4 records, .*\n.*captioned/);
 });
 
 it("flags and --set win over the file; a saved configuration gives the same run; another is refused", async () => {
