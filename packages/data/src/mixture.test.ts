@@ -49,7 +49,11 @@ it("refuses weights that cannot be, and nothing at all", () => {
   expect(() => mixture([{ length: 1, weight: -1 }], { seed: 0, epoch: 0 })).toThrow(
     /source 0: expected a weight of at least 0, got -1/,
   );
-  expect(() => mixture([{ length: 1, weight: 0 }], { seed: 0, epoch: 0 })).toThrow(/expected records, got none/);
+  expect(() => mixture([{ length: 1, weight: 0 }], { seed: 0, epoch: 0 })).toThrow(/got 0 of 1 sources/);
+  for (const weight of [1e9, 1e300])
+    expect(() => mixture([{ length: 1000, weight }], { seed: 0, epoch: 0 })).toThrow(
+      /expected 1…214000000 records a pass/,
+    );
 });
 
 it("deals every position to exactly one rank, equally many batches each", () => {
