@@ -56,7 +56,13 @@ export async function openStageData(stage: StageConfig, options: StageDataOption
   };
   try {
     for (const { path, image_folder: imageFolder, weight = 1 } of sourcesOf(stage))
-      sources.push({ source: await openSource(path, imageFolder === undefined ? {} : { imageFolder }), weight });
+      sources.push({
+        source: await openSource(path, {
+          ...(imageFolder === undefined ? {} : { imageFolder }),
+          ...(stage.index_folder === null ? {} : { indexFolder: stage.index_folder }),
+        }),
+        weight,
+      });
     if (stage.on_bad_record === "stop") for (const { source } of sources) await tryRecord(source, encoder);
     else for (const { source } of sources) nameUnreadable(source, onSkip);
   } catch (error) {

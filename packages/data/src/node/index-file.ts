@@ -1,5 +1,6 @@
 import { createHash, randomUUID } from "node:crypto";
-import { open, readFile, rename, rm } from "node:fs/promises";
+import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { dirname } from "node:path";
 import type { FileStamp } from "./file-stamp.ts";
 import { INDEX_BYTES, type RecordIndex, viewIndex } from "./record-index.ts";
 
@@ -39,6 +40,7 @@ export async function writeIndexFile(
   const aside = `${path}.${randomUUID()}.tmp`;
   const body = new Uint8Array(index.buffer);
   try {
+    await mkdir(dirname(path), { recursive: true });
     const file = await open(aside, "wx");
     try {
       await file.writeFile(header(stamp, format, body));

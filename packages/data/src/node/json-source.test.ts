@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, renameSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, renameSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 import { expect, it } from "vitest";
 import { record, temporaryFolder } from "../../test/temporary-folder.ts";
@@ -66,8 +66,10 @@ it("keeps an index elsewhere, or none where it cannot", async () => {
   const file = write("sub/elsewhere.json", JSON.stringify(records));
   write("indices/.keep", "");
   await (await openSource(file, { indexFolder: at("indices") })).close();
+  await (await openSource(file, { indexFolder: at("indices/made/for/it") })).close();
+  expect(readdirSync(at("indices/made/for/it"))).toEqual([expect.stringMatching(/^\w{24}\.kd-index$/)]);
   expect(existsSync(`${file}.kd-index`)).toBe(false);
-  const source = await openSource(file, { indexFolder: at("nowhere") });
+  const source = await openSource(file, { indexFolder: at("indices/.keep") }); // no folder
   expect(source.length).toBe(4);
   await source.close();
 });
