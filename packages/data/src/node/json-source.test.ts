@@ -87,6 +87,22 @@ it("knows data by their content, not by their place", async () => {
   expect(await open(write("third.json", JSON.stringify(records.slice(1))))).not.toBe(fingerprint);
 });
 
+it("knows a word that changed in the middle of a large file, the size and the times as they were", async () => {
+  const text = (answer: string) =>
+    JSON.stringify(Array.from({ length: 3000 }, (_, i) => ({ ...record(i), answer: i === 1500 ? answer : "red" })));
+  const file = write("middle.json", text("cat"));
+  const fingerprint = async (): Promise<string> => {
+    const source = await openSource(file);
+    await source.close();
+    return source.fingerprint;
+  };
+  const [before, { atime, mtime }] = [await fingerprint(), statSync(file)];
+  expect(await fingerprint()).toBe(before);
+  write("middle.json", text("dog"));
+  utimesSync(file, atime, mtime);
+  expect(await fingerprint()).not.toBe(before);
+});
+
 it("names a broken record and leaves the others readable", async () => {
   const source = await openSource(write("broken.jsonl", `{"a":\n${JSON.stringify(record(1))}\n{"id":"\xff"}`), {
     name: "b",

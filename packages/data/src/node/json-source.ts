@@ -51,24 +51,24 @@ export async function openJson(
       const stamp = await stampOf(file);
       const format = await formatOf(file, name);
       const beside = indexPath(path, indexFolder);
-      let index = await readIndexFile(beside, stamp, format);
-      if (index === undefined) {
-        index = await buildIndex(file, { where: name, format });
+      let stored = await readIndexFile(beside, stamp, format);
+      if (stored === undefined) {
+        stored = await buildIndex(file, { where: name, format });
         const after = await stampOf(file);
         if (after.times !== stamp.times || after.size !== stamp.size)
           throw dataError(
             name,
             "expected a file that stays as it is, got one that was written while it was read; start again",
           );
-        await writeIndexFile(beside, index, { stamp, format });
+        await writeIndexFile(beside, stored, { stamp, format });
       }
-      const fingerprint = `${stamp.ends}-${index.count}`;
+      const fingerprint = stored.content;
       const source = await openRecords({
         kind: "records",
         name,
         fingerprint,
         text: path,
-        index: index.buffer,
+        index: stored.index.buffer,
         ...place,
       });
       if (format === "jsonl" && source.length > 0)

@@ -1,9 +1,11 @@
+import { createHash } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
 import { z } from "zod";
 import { parseJson } from "../bounded-json.ts";
 import { recordLength } from "../record-length.ts";
 import { dataError } from "./data-error.ts";
-import { indexBuilder, type RecordIndex } from "./record-index.ts";
+import type { StoredIndex } from "./index-file.ts";
+import { indexBuilder } from "./record-index.ts";
 import { MAX_RECORD_BYTES } from "./record-spans.ts";
 
 /** One record of an unpacked file: a line of JSON, then the bytes of its pictures, in this order. */
@@ -29,10 +31,11 @@ export function readPacked(bytes: Uint8Array, where: string): { value: unknown; 
   return { value: line.record, pictures };
 }
 
-/** Index of an unpacked file: its lines say where the next begins. Throws `KD_DATA` when it is damaged. */
-export async function indexPacked(file: FileHandle, where: string): Promise<RecordIndex> {
+/** Index of an unpacked file: its lines say where the next begins, and only they are read. Throws `KD_DATA` when it is damaged. */
+export async function indexPacked(file: FileHandle, where: string): Promise<StoredIndex> {
   const { size } = await file.stat();
   const index = indexBuilder();
+  const hash = createHash("sha256");
   let buffer = Buffer.alloc(64 * 1024);
   for (let offset = 0; offset < size; ) {
     const { bytesRead } = await file.read(buffer, 0, buffer.length, offset);
@@ -47,9 +50,10 @@ export async function indexPacked(file: FileHandle, where: string): Promise<Reco
       continue;
     }
     const line = lineSchema.parse(parseJson(buffer.toString("utf8", 0, end), where));
+    hash.update(buffer.subarray(0, end + 1));
     const bytes = line.pictures.reduce((sum, [, each]) => sum + each, end + 1);
     index.add(offset, bytes, recordLength(line.record));
     offset += bytes;
   }
-  return index.done();
+  return { index: index.done(), content: hash.digest("hex") };
 }
