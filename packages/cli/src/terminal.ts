@@ -11,14 +11,23 @@ export function paint(stream: { readonly isTTY?: boolean }): ReturnType<typeof p
 export const harmless = (text: string): string =>
   text.replace(/(?![\t\n])\p{Cc}/gu, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: what is looked for
+const COLOUR = /(\u001b\[[\d;]*m)/;
+
 /** A piece of a model's answer on stdout: harmless on a terminal, as it is in a file or pipe. */
 export const sayPiece = (piece: string): boolean =>
   process.stdout.write(process.stdout.isTTY === true ? harmless(piece) : piece);
 
-/** A result, as text on stdout. */
-export const say = (text: string): boolean => process.stdout.write(`${text}\n`);
+/** A result, as text on stdout; of control characters only colours pass. */
+export const say = (text: string): boolean =>
+  process.stdout.write(
+    `${text
+      .split(COLOUR)
+      .map((part, i) => (i % 2 === 0 ? harmless(part) : part))
+      .join("")}\n`,
+  );
 
-/** A result for machines: one line of JSON on stdout. */
+/** A result for machines: one line of JSON on stdout, which has another way to write the control characters that `JSON.stringify` leaves. */
 export const sayJson = (value: unknown): boolean => say(JSON.stringify(value));
 
 /** Progress, on stderr; it may name files and records. */
