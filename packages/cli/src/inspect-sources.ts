@@ -4,10 +4,12 @@ import { encodeConversation, type Inspection, templates } from "@kd/data";
 import { type DiskSource, type InspectData, inspectData, loadChatTemplate, openSource } from "@kd/data/node";
 import { visualTokens } from "@kd/mllm";
 import { openLlava } from "@kd/mllm/node";
+import { overwritingLine } from "@kd/runs";
 import { readJson } from "./json-file.ts";
 import { isLlava } from "./open-model.ts";
 import type { TemplateName } from "./prompt.ts";
 import { resolveFolder } from "./resolve-folder.ts";
+import { grouped } from "./terminal.ts";
 import { readTextFiles } from "./text-files.ts";
 
 /** How {@link inspectSources} looks. */
@@ -40,10 +42,18 @@ export async function inspectSources(paths: readonly string[], options: InspectS
       ...(encode === undefined ? {} : { encode }),
       ...(pictures === undefined ? {} : { pictures }),
       ...(samples === undefined ? {} : { samples }),
+      ...(process.stderr.isTTY === true ? { onRecord: showRecord } : {}),
     });
   } finally {
     for (const { source } of sources) await source.close();
   }
+}
+
+/** One line that is rewritten in place, and gone at the end. */
+function showRecord(done: number, total: number): void {
+  if (done % 500 !== 0 && done !== total) return;
+  const line = done === total ? "" : `${grouped(done)} of ${grouped(total)} records read`;
+  process.stderr.write(overwritingLine(line, process.stderr.columns || 80));
 }
 
 async function encoderOf(folderOrId: string, name?: TemplateName): Promise<NonNullable<InspectData["encode"]>> {

@@ -66,7 +66,9 @@ it("counts records, finds what is bad, double, and shared between splits", async
   expect(text).toContain("test.json[1] = train.json[0]");
   expect(text).toContain("a [31m red <b>"); // the escape character is gone
   expect(text).not.toContain("\u001b");
-  const blind = await inspectData(sources, { pictures: "none" });
+  const heard: [done: number, total: number][] = [];
+  const blind = await inspectData(sources, { pictures: "none", onRecord: (...each) => heard.push(each) });
+  expect(heard).toEqual(Array.from({ length: 10 }, (_, i) => [i + 1, 10]));
   expect(blind).toMatchObject({ tokens: undefined, distinctPictures: 0, bad: { count: 1 } });
   for (const { source } of sources) await source.close();
 });
