@@ -19,10 +19,19 @@ const lineSchema: z.ZodType<PackedLine> = z.object({
   pictures: z.array(z.tuple([z.string(), z.int().min(0)])),
 });
 
+function lineOf(text: string, where: string): PackedLine {
+  const { success, data } = lineSchema.safeParse(parseJson(text, where));
+  if (success) return data;
+  throw dataError(
+    where,
+    "expected a record as it was unpacked, got another line; remove the unpacked file and start again",
+  );
+}
+
 /** Takes an unpacked record apart. Throws `KD_DATA` of `where`. */
 export function readPacked(bytes: Uint8Array, where: string): { value: unknown; pictures: Map<string, Uint8Array> } {
   let at = bytes.indexOf(0x0a) + 1;
-  const line = lineSchema.parse(parseJson(Buffer.from(bytes.subarray(0, at)).toString(), where));
+  const line = lineOf(Buffer.from(bytes.subarray(0, at)).toString(), where);
   const pictures = new Map<string, Uint8Array>();
   for (const [name, size] of line.pictures) {
     pictures.set(name, bytes.subarray(at, at + size));
@@ -49,7 +58,7 @@ export async function indexPacked(file: FileHandle, where: string): Promise<Stor
       buffer = Buffer.alloc(2 * buffer.length);
       continue;
     }
-    const line = lineSchema.parse(parseJson(buffer.toString("utf8", 0, end), where));
+    const line = lineOf(buffer.toString("utf8", 0, end), where);
     hash.update(buffer.subarray(0, end + 1));
     const bytes = line.pictures.reduce((sum, [, each]) => sum + each, end + 1);
     index.add(offset, bytes, recordLength(line.record));
