@@ -25,9 +25,9 @@ export async function buildIndex(
 ): Promise<StoredIndex> {
   const index = indexBuilder();
   const hash = createHash("sha256");
-  const scanner = (format === "json" ? arrayScanner : linesScanner)(where, (bytes, offset) =>
-    index.add(offset, bytes.length, lengthOfBytes(bytes)),
-  );
+  const add = (bytes: Uint8Array, offset: number): void => index.add(offset, bytes.length, lengthOfBytes(bytes));
+  const addLong = (size: number, offset: number): void => index.add(offset, Math.min(size, 2 ** 32 - 1), 0); // no record
+  const scanner = format === "json" ? arrayScanner(where, add) : linesScanner(where, add, addLong);
   const chunk = new Uint8Array(CHUNK);
   for (let position = 0; ; ) {
     const { bytesRead } = await file.read(chunk, 0, CHUNK, position);

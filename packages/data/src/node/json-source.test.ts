@@ -117,6 +117,16 @@ it("names a broken record and leaves the others readable", async () => {
   const latin = await openSource(write("latin.jsonl", bytes), { name: "l" });
   await expect(latin.get(0)).rejects.toThrow(/^l\[0\]: expected UTF-8/);
   await latin.close();
+  const long = await openSource(
+    write("long.jsonl", `{"a":"${"x".repeat(17 * 1024 ** 2)}"}\n${JSON.stringify(record(1))}`),
+    {
+      name: "x",
+    },
+  );
+  expect([...long.lengths].map((words) => words !== 0)).toEqual([false, true]);
+  await expect(long.get(0)).rejects.toThrow(/^x\[0\]: expected a record of at most 16777216 bytes, got 17825800/);
+  expect((await long.get(1)).value).toEqual(record(1));
+  await long.close();
   const deep = await openSource(write("deep.jsonl", `{"a":${"[".repeat(100)}${"]".repeat(100)}}`), { name: "d" });
   await expect(deep.get(0)).rejects.toThrow(/^d\[0\]: expected JSON of at most 64 levels/);
   await deep.close();
