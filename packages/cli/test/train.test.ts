@@ -1,7 +1,8 @@
 import { spawnSync } from "node:child_process";
-import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import { type StoredTensor, toFloat32 } from "@kd/safetensors";
 import { readSafetensors, readWeights, writeSafetensors } from "@kd/safetensors/node";
 import { afterAll, beforeAll, expect, it } from "vitest";
@@ -28,7 +29,7 @@ beforeAll(async () => {
       { from: "gpt", value: "a star" },
     ],
   };
-  const lines = [text, { ...seen, image: "none.png" }, seen].map((line) => JSON.stringify(line));
+  const lines = [text, { ...seen, image: "none.png" }, seen, { id: 3 }].map((line) => JSON.stringify(line));
   await writeFile(at("lines.jsonl"), lines.join("\n"));
   await mkdir(at("captioned"));
   await cp(at("pictures", "moon.png"), at("captioned", "moon.png"));
@@ -95,6 +96,7 @@ it("Ctrl-C saves and ends in 130; --resume goes on to the same bits, with adapte
       lora: { r: 2, lora_alpha: 4, target_modules: ["q_proj", "down_proj"], lora_dropout: 0.3 },
       divergence: { kind: "jsd", beta: 0.4 },
       data_path: [{ path: "data.json", weight: 1.5 }, "lines.jsonl", { path: "captioned", image_folder: "captioned" }],
+      index_folder: "indices",
       on_bad_record: "skip",
       sampler: "modality-length",
     }),
@@ -128,8 +130,12 @@ it("Ctrl-C saves and ends in 130; --resume goes on to the same bits, with adapte
   expect(await readFile(at("stopped", "student", "model.safetensors"))).toEqual(
     await readFile(at("straight", "student", "model.safetensors")),
   );
-  // what cannot be read is named, and left out of the count of steps and losses
+  expect(await readdir(at("indices"))).toHaveLength(2);
+  // what cannot be read is named once, whether its file's index or only its reading told, and left out of the count of steps and losses
   expect(straight.err).toMatch(/sft: skipped .*lines\.jsonl\[1\] image "none\.png": expected a file inside/);
+  expect(straight.err.match(/sft: skipped/g)).toHaveLength(2);
+  expect(straight.err).toMatch(/sft: skipped .*lines\.jsonl\[3\]: no LLaVA record/);
+  expect(straight.out).toMatch(/^sft +40 steps of 8 records, .*, 2 left out$/m);
   const [base, student, adapter] = await Promise.all([
     readWeights(at("language-model")),
     readWeights(at("straight", "student")),
@@ -204,14 +210,26 @@ it("data inspect counts records, bad ones, tokens, and what train and test share
   expect(code, err).toBe(0);
   expect(JSON.parse(out)).toMatchObject({
     sources: [
-      { records: 3, bad: 1, textOnly: 1, split: "train" },
+      { records: 4, bad: 2, textOnly: 1, split: "train" },
       { records: 1, bad: 0, withPictures: 1 },
       { records: 3, split: "test" },
     ],
     leaks: { pictures: { count: 2 } },
     tokens: { min: 9 },
   });
-  expect((await kdHere([...inspect, at("pictures"), "--pictures", "none"])).out).toMatch(/3 records, .*\n.*captioned/);
+  await writeFile(at("packed.json.gz"), gzipSync(await readFile(at("data.json"))));
+  const elsewhere = [
+    "data",
+    "inspect",
+    at("packed.json.gz"),
+    "--pictures",
+    "none",
+    "--index-folder",
+    at("new", "index"),
+  ];
+  expect((await kdHere(elsewhere)).code).toBe(0);
+  expect((await readdir(at("new", "index"))).filter((name) => name.includes("packed.json.gz"))).toHaveLength(1);
+  expect((await kdHere([...inspect, at("pictures"), "--pictures", "none"])).out).toMatch(/4 records, .*\n.*captioned/);
 });
 
 it("flags and --set win over the file; a saved configuration gives the same run; another is refused", async () => {

@@ -30,6 +30,7 @@ export const stageShape: Shape<StageConfig> = {
     error: "must be a path, or a list of paths and of { path, image_folder, weight }",
   }),
   image_folder: z.string().nullable(),
+  index_folder: z.string().nullable(),
   sampler: z.enum(["modality-length", "modality-length-llava", "length", "shuffle", "sequential"]),
   on_bad_record: z.enum(["stop", "skip"]),
   workers: count.nullable(),
@@ -103,6 +104,7 @@ export function defaultsOf(name: StageName, preset: "paper" | "release"): Partia
   const { alpha, beta, gamma } = presets[preset];
   return {
     image_folder: null,
+    index_folder: null,
     sampler: "shuffle",
     on_bad_record: "stop",
     workers: null,

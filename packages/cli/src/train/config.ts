@@ -31,6 +31,8 @@ export interface StageConfig {
   readonly data_path: string | readonly (string | DataSource)[];
   /** Where its pictures are. @defaultValue null: beside the data */
   readonly image_folder: string | null;
+  /** Where indices and unpacked Parquet go, for data in a folder that cannot be written. @defaultValue null: beside the data */
+  readonly index_folder: string | null;
   /** Order of a pass. @defaultValue "shuffle" */
   readonly sampler: SamplerName;
   /** A record or picture that cannot be read stops the run, or is left out and named. @defaultValue "stop" */
@@ -111,7 +113,15 @@ export type RunConfig = RunKeys & { readonly [name in StageName]?: StageConfig }
 /** Keys whose values are folders of models, or ids of the hub. */
 export const MODEL_KEYS: readonly string[] = ["teacher", "student", "language_model", "vision_tower"];
 /** Keys whose values are paths. */
-export const PATH_KEYS: readonly string[] = [...MODEL_KEYS, "output_dir", "cache", "data_path", "image_folder", "path"];
+export const PATH_KEYS: readonly string[] = [
+  ...MODEL_KEYS,
+  "output_dir",
+  "cache",
+  "data_path",
+  "image_folder",
+  "index_folder",
+  "path",
+];
 
 /** A stage's sources, each with its folder. */
 export function sourcesOf({ data_path, image_folder }: StageConfig): DataSource[] {

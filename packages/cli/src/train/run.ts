@@ -41,7 +41,7 @@ export interface RunResult {
     readonly records: number;
     readonly steps: number;
     readonly loss?: number;
-    /** Records that were left out, by their places in the steps; absent where there was none. */
+    /** Records that were left out, each once; absent where there was none. */
     readonly skipped?: number;
   }[];
 }
