@@ -8,6 +8,7 @@ import { readJson } from "./json-file.ts";
 import { isLlava } from "./open-model.ts";
 import type { TemplateName } from "./prompt.ts";
 import { resolveFolder } from "./resolve-folder.ts";
+import { endProgress, grouped, progress } from "./terminal.ts";
 import { readTextFiles } from "./text-files.ts";
 
 /** How {@link inspectSources} looks. */
@@ -27,25 +28,31 @@ export interface InspectSources extends Pick<InspectData, "pictures" | "samples"
 export async function inspectSources(paths: readonly string[], options: InspectSources): Promise<Inspection> {
   const { imageFolder, indexFolder, test = [], model, template, pictures, samples } = options;
   const encode = model === undefined ? undefined : await encoderOf(model, template);
-  const folders = {
-    ...(imageFolder === undefined ? {} : { imageFolder }),
-    ...(indexFolder === undefined ? {} : { indexFolder }),
-  };
   const sources: { source: DiskSource; split: string }[] = [];
   try {
     for (const [path, split] of [...paths.map((path) => [path, "train"]), ...test.map((path) => [path, "test"])])
       sources.push({
-        source: await openSource(path as string, folders),
+        source: await openSource(path as string, {
+          ...(imageFolder === undefined ? {} : { imageFolder }),
+          ...(indexFolder === undefined ? {} : { indexFolder }),
+        }),
         split: split as string,
       });
     return await inspectData(sources, {
       ...(encode === undefined ? {} : { encode }),
       ...(pictures === undefined ? {} : { pictures }),
       ...(samples === undefined ? {} : { samples }),
+      ...(process.stderr.isTTY === true ? { onRecord: showRecord } : {}),
     });
   } finally {
     for (const { source } of sources) await source.close();
   }
+}
+
+/** One line that is rewritten in place. */
+function showRecord(done: number, total: number): void {
+  if (done % 500 === 0 || done === total) progress(`${grouped(done)} of ${grouped(total)} records read`);
+  if (done === total) endProgress();
 }
 
 async function encoderOf(folderOrId: string, name?: TemplateName): Promise<NonNullable<InspectData["encode"]>> {

@@ -5,7 +5,7 @@ import { type DecodingFlags, decodingOf, withDecoding } from "../decoding.ts";
 import { type EngineFlags, startEngine, withEngine } from "../engine.ts";
 import type { OpenModel } from "../open-model.ts";
 import type { Message, TemplateName } from "../prompt.ts";
-import { note, paint, sayJson } from "../terminal.ts";
+import { note, paint, sayJson, sayPiece } from "../terminal.ts";
 import { adapterOption, templateOption } from "./generate.ts";
 
 interface Flags extends EngineFlags, DecodingFlags {
@@ -89,7 +89,7 @@ async function answer(talk: Talk, content: string, { model, flags, signal }: Tur
   const images = [...talk.images, ...talk.shown];
   const pictures = await readPictures(model, images);
   const prompt = await promptOf(messages, { ...model, imageTokens: pictures.tokens }, template);
-  const onText = (piece: string): void => void (json || process.stdout.write(piece));
+  const onText = (piece: string): void => void (json || sayPiece(piece));
   const said = await ask(model, { prompt, pictures, ...decodingOf(flags) }, { onText, signal });
   if (json) sayJson(said);
   else process.stdout.write("\n");

@@ -5,7 +5,7 @@ import { Command, Option } from "commander";
 import { type DecodingFlags, decodingOf, withDecoding } from "../decoding.ts";
 import { type EngineFlags, startEngine, withEngine } from "../engine.ts";
 import type { TemplateName } from "../prompt.ts";
-import { note, sayJson } from "../terminal.ts";
+import { note, sayJson, sayPiece } from "../terminal.ts";
 
 interface Flags extends EngineFlags, DecodingFlags {
   readonly image?: readonly string[];
@@ -55,7 +55,7 @@ Examples:
       const seeing = { ...model, imageTokens: pictures.tokens };
       const message = { role: "user", content: content.trim(), images: images.length } as const;
       const asked = raw ? rawPrompt(content, images.length, seeing) : await promptOf([message], seeing, template);
-      const onText = (piece: string): void => void (json || process.stdout.write(piece));
+      const onText = (piece: string): void => void (json || sayPiece(piece));
       const answer = await ask(model, { prompt: asked, pictures, ...decodingOf(flags) }, { onText });
       if (json) return void sayJson(answer);
       process.stdout.write("\n");

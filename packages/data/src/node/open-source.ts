@@ -1,6 +1,6 @@
-import { mkdir, readdir, realpath, stat } from "node:fs/promises";
+import { readdir, realpath, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { asDataError } from "./data-error.ts";
+import { asDataError, dataError } from "./data-error.ts";
 import { openFolder } from "./folder-source.ts";
 import { openJson } from "./json-source.ts";
 import { openParquet } from "./parquet-source.ts";
@@ -15,6 +15,20 @@ export interface OpenSource extends Partial<ImagePlace> {
   readonly name?: string;
   /** Where indices and unpacked files go when not beside the data, as for a folder that cannot be written; made where it is missing. */
   readonly indexFolder?: string;
+}
+
+/** Parquet files of a folder in the order of their names. Throws where they are of several splits, as the hub keeps them: their mixture would be a leak. */
+async function shardsOf(folder: string, name: string): Promise<string[]> {
+  const shards = (await readdir(folder)).filter((file) => file.endsWith(".parquet")).sort();
+  const splits = new Set(
+    shards.flatMap((file) => /^(train|test|val|valid|validation|dev|eval)[-_.]/i.exec(file)?.[1] ?? []),
+  );
+  if (splits.size > 1)
+    throw dataError(
+      name,
+      `expected Parquet files of one split, got ${[...splits].join(", ")}; move each to a folder of its own, or name the files`,
+    );
+  return shards;
 }
 
 /** One after another, since unpacking one fills memory with a row group; those that are open are closed when one fails. */
@@ -42,10 +56,9 @@ export async function openSource(path: string, options: OpenSource = {}): Promis
   const { name = path, indexFolder, linkedFolders = [] } = options;
   try {
     const real = await realpath(path);
-    if (indexFolder !== undefined) await mkdir(indexFolder, { recursive: true }).catch(() => undefined); // who needs it says so
     if ((await stat(real)).isDirectory()) {
       const place = { imageFolder: options.imageFolder ?? real, linkedFolders };
-      const shards = (await readdir(real)).filter((file) => file.endsWith(".parquet")).sort();
+      const shards = await shardsOf(real, name);
       if (shards.length === 0) return await openFolder(real, { name, ...place });
       return await openShards(shards, (shard) =>
         openParquet(join(real, shard), { name: join(name, shard), indexFolder, ...place }),
