@@ -38,7 +38,7 @@ export interface TrainingState {
 export interface ResumableTraining {
   /** The steps that are left. Leaving the loop early is safe. */
   readonly reports: AsyncIterable<StepReport>;
-  /** The state after the last report, as a copy. Between two reports alone. */
+  /** The state after the last report, as a copy. Between two reports alone, or after the reports ended in an error, which it may refuse. */
   save(): Promise<TrainingState>;
   /** Frees what the training made; the weights stay. */
   dispose(): void;

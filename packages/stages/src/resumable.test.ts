@@ -1,4 +1,4 @@
-import type { StepReport, TrainingState } from "@kd/contract";
+import { KdError, type StepReport, type TokenBatch, type TrainingState } from "@kd/contract";
 import { createRng, memory, rngFromState, useBackend, type Variable, variable, zeros } from "@kd/tensor-core";
 import { describe, expect, it } from "vitest";
 import { engines, oneEngine, valuesOf } from "../../tensor-core/test/engines.ts";
@@ -62,6 +62,90 @@ describe.each(engines)("on %s", (engine) => {
     expect(got).toEqual(wanted);
     expect(saved).toEqual(last);
   });
+});
+
+type Steps = AsyncIterable<readonly TokenBatch[]>;
+const broken = (): never => {
+  throw new KdError("KD_DATA", "a broken picture");
+};
+const unreal = (batch: TokenBatch): TokenBatch =>
+  batch.images === undefined
+    ? batch
+    : { ...batch, images: { ...batch.images, data: new Float32Array(6).fill(Number.NaN) } };
+
+/** What becomes of the failing step, which has two micro-batches; each draws from the stream before it fails. */
+const failures: Readonly<Record<string, (step: () => readonly TokenBatch[]) => readonly TokenBatch[]>> = {
+  "half of its data read": (step) => step().slice(1).map(broken),
+  "all of its data read": (step) => (step().length > 0 ? broken() : []),
+  "its loss not finite": (step) => step().map(unreal),
+};
+
+it.each(Object.keys(failures))(
+  "saves the state before a step that failed with %s, which goes on bit for bit",
+  async (how) => {
+    await useBackend({ engine: oneEngine("cpu"), blas: false });
+    const draws = (student: ReturnType<typeof tinyModel>, fails = TOTAL, saved?: TrainingState) => {
+      const rng = { now: createRng(5) };
+      const step = () => Array.from({ length: 2 }, () => tinyBatch({ image: rng.now.next() < 0.9 }));
+      return resumable({
+        params: student.params,
+        trainable: trainableNames(stages.sft, student),
+        totalSteps: TOTAL,
+        step: (index) => (index === fails ? failures[how]?.(step) : step()) ?? [],
+        train: (steps: Steps, state) =>
+          trainStage({ stage: stages.sft, student, steps, state, totalSteps: TOTAL, learningRate: 0.05 }),
+        keeps: {
+          data: { save: () => rng.now.state(), restore: (words) => (rng.now = rngFromState(words as number[])) },
+        },
+        ...(saved ? { saved } : {}),
+      });
+    };
+    const wanted: unknown[] = [];
+    for await (const report of draws(tinyModel(1)).reports) wanted.push(numbers(report));
+    for (const fails of [1, 3, 5]) {
+      const got: unknown[] = [];
+      const student = tinyModel(1);
+      const tensors = memory().numTensors;
+      const failing = draws(student, fails);
+      const ends = async () => {
+        for await (const report of failing.reports) got.push(numbers(report));
+      };
+      await expect(ends()).rejects.toMatchObject({ code: how.includes("loss") ? "KD_DIVERGED" : "KD_DATA" });
+      expect(got).toHaveLength(fails);
+      const saved = stored(await failing.save());
+      failing.dispose();
+      expect(memory().numTensors).toBe(tensors);
+      for await (const report of draws(tinyModel(2), TOTAL, saved).reports) got.push(numbers(report));
+      expect(got).toEqual(wanted);
+    }
+  },
+);
+
+it("refuses to save a step that failed while it changed the weights", async () => {
+  await useBackend({ engine: oneEngine("cpu"), blas: false });
+  const { params } = tinyModel(1);
+  const training = resumable({
+    params,
+    trainable: ["head.weight"],
+    totalSteps: TOTAL,
+    step: () => [tinyBatch()],
+    train: async function* (steps: Steps, state): AsyncGenerator<StepReport> {
+      for await (const _ of steps) {
+        state.step++;
+        if (state.step === 2) broken();
+        yield { step: state.step, loss: 1, parts: {}, lr: 1, gradNorm: 1, tokensPerSecond: 1 };
+      }
+    },
+  });
+  const ends = async () => {
+    for await (const { step } of training.reports) expect((await training.save()).state).toMatchObject({ step });
+  };
+  await expect(ends()).rejects.toThrow("a broken picture");
+  await expect(training.save()).rejects.toMatchObject({
+    code: "KD_WEIGHTS",
+    message: expect.stringContaining("step 2 stopped while it changed the weights"),
+  });
+  training.dispose();
 });
 
 it("leaks no tensor, and says how far a step moved the weights", async () => {

@@ -30,25 +30,40 @@ export interface ResumableOptions<M> {
 }
 
 /**
- * A training that can be saved after any step and goes on from there bit for bit, on the same engine.
+ * A training that can be saved after any step and goes on from there bit for bit, on the same engine. Where a step throws, `save()` still gives
+ * the state before it, unless the step had begun to change weights: then it is refused with `KD_WEIGHTS`.
  *
  * @throws KdError `KD_WEIGHTS` where `saved` and the model do not fit, or lacks something of `keeps`.
  */
 export function resumable<M>(options: ResumableOptions<M>): ResumableTraining {
   const { params, trainable, weights = trainable, totalSteps, step, train, keeps = {}, saved } = options;
   const state = saved === undefined ? initOptimizerState(params, trainable) : restored(saved, options);
+  const kept = (): string =>
+    JSON.stringify(Object.fromEntries(Object.entries(keeps).map(([name, { save }]) => [name, save()])));
+  let begun: { readonly step: number; readonly kept: string } | undefined; // what a step draws before it fails was not trained on
   const steps = async function* (): AsyncGenerator<readonly M[]> {
-    for (let index = state.step; index < totalSteps; index++) yield await step(index);
+    for (let index = state.step; index < totalSteps; index++) {
+      begun = { step: state.step, kept: kept() };
+      yield await step(index);
+    }
+  };
+  const trained = train(steps(), state);
+  const reports = async function* (): AsyncGenerator<StepReport> {
+    for await (const report of trained) {
+      begun = undefined;
+      yield report;
+    }
   };
   return {
-    reports: train(steps(), state),
-    save: () =>
-      saveTrainingState({
-        params,
-        weights,
-        state,
-        keeps: Object.fromEntries(Object.entries(keeps).map(([name, kept]) => [name, kept.save()])),
-      }),
+    reports: reports(),
+    save: async () => {
+      if (begun !== undefined && begun.step !== state.step)
+        throw new KdError(
+          "KD_WEIGHTS",
+          `resumable: step ${state.step} stopped while it changed the weights, which cannot be saved; go on from what was saved before`,
+        );
+      return saveTrainingState({ params, weights, state, keeps: JSON.parse(begun?.kept ?? kept()) });
+    },
     dispose: () => dispose([...state.m, ...state.v]),
   };
 }

@@ -10,7 +10,7 @@ import type { PictureBatch, StepEncoderOptions } from "./step-encoder.ts";
 export interface StageSteps {
   /** Micro-batches of the next step. */
   next(): Promise<readonly TokenBatch[]>;
-  /** File and index of the records of the step that came last. */
+  /** File and index of the records of the last step that came whole. */
   records(): readonly string[];
   /** Where the next step begins: what a resumed run must find as it was. */
   readonly kept: Kept;
@@ -65,18 +65,19 @@ export function stepsOf(
   return {
     next: async () => {
       reading ??= await start();
-      const from = cursor;
       const micro: TokenBatch[] = [];
-      records = [];
+      const names: string[] = [];
       const step = ({ offset }: Cursor): number => Math.floor(offset / stage.batch_size);
-      while (cursor.epoch === from.epoch && step(cursor) === step(from)) {
+      let at = cursor;
+      while (at.epoch === cursor.epoch && step(at) === step(cursor)) {
         const { value, done } = await reading.next();
         if (done === true) throw new KdError("KD_DATA", "loader: expected another batch, it was closed; start again");
         for (const each of value.skipped) onSkip(namedSkip(each));
         micro.push(await withFeatures(value.batch, features));
-        records.push(...value.records);
-        cursor = value.cursor;
+        names.push(...value.records);
+        at = value.cursor;
       }
+      [cursor, records] = [at, names]; // at once: a step that fails half-way is read again
       return micro;
     },
     records: () => records,

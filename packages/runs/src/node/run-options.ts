@@ -9,6 +9,8 @@ export interface RunStage {
   readonly totalSteps: number;
   /** Opens the stage on the weights as they are, or goes on from what its own training saved. */
   readonly open: (saved?: TrainingState) => ResumableTraining | Promise<ResumableTraining>;
+  /** Steps between two of its checkpoints. @defaultValue the run's */
+  readonly checkpointEvery?: number;
   /** Ids of the records of a step, counted from 1: written down when its loss is not finite. */
   readonly recordsOf?: (step: number) => readonly string[] | Promise<readonly string[]>;
 }
@@ -39,7 +41,7 @@ export interface RunOptions {
   readonly from?: string | undefined;
   /** Another run's folder whose first stages are the same: what it trained up to the end of `stage` is taken from it. @defaultValue none */
   readonly fork?: { readonly folder: string; readonly stage: string } | undefined;
-  /** Steps between two checkpoints; a stage's end makes one, too. @defaultValue 200 */
+  /** Steps between two checkpoints; a stage's end and an error make one, too. @defaultValue 200 */
   readonly checkpointEvery?: number;
   /** Newest checkpoints to keep, beside the best and those of stages' ends. @defaultValue 2 */
   readonly keepLast?: number;

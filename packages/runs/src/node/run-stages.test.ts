@@ -25,7 +25,14 @@ afterEach(() => rm(root, { recursive: true, force: true }));
 /** A model of one number that forgets nothing: each step depends on all before it, through a momentum that only the state has. */
 function toy() {
   const model = { weight: 1 };
-  const stage = (name: string, totalSteps: number, factor: number, fails = Number.POSITIVE_INFINITY) => ({
+  const diverged = (message: string): Error => new KdError("KD_DIVERGED", `${message}: not finite`);
+  const stage = (
+    name: string,
+    totalSteps: number,
+    factor: number,
+    fails = Number.POSITIVE_INFINITY,
+    how = diverged,
+  ) => ({
     name,
     totalSteps,
     recordsOf: (step: number) => [`${name}-${step}a`, "</script>"],
@@ -37,7 +44,7 @@ function toy() {
       }
       const reports = async function* (): AsyncGenerator<StepReport> {
         while (step < totalSteps) {
-          if (step + 1 === fails) throw new KdError("KD_DIVERGED", `${name}, step ${step + 1}: not finite`);
+          if (step + 1 === fails) throw how(`${name}, step ${step + 1}`);
           momentum = 0.9 * momentum + factor * (model.weight - 3) + step / 100;
           model.weight = Math.fround(model.weight - 0.1 * momentum);
           step++;
@@ -302,7 +309,100 @@ it("writes down the records of a step that diverged", async () => {
   });
   const { stage: name, step, records } = JSON.parse(await readFile(join(folder, "diverged.json"), "utf8"));
   expect([name, step, records]).toEqual(["dpt", 4, ["dpt-4a", "</script>"]]);
-  await expect(run({ ...diverging, start: "resume" })).rejects.toThrow(/dpt-4a/); // resumed after step 2: still step 4
+  await expect(run({ ...diverging, start: "resume" })).rejects.toThrow(/dpt-4a/); // saved and resumed after step 3
+  expect(await checkpoints("run")).toEqual(["step-00000002", "step-00000003"]);
+});
+
+const broken = (message: string): Error => new KdError("KD_DATA", `${message}: moon.png is broken`);
+const unknown = (message: string): Error => new TypeError(message);
+
+it.each([
+  ["data that fail", broken],
+  ["an error that nobody foresaw", unknown],
+])("saves before it fails for %s, and goes on with the same numbers once it is mended", async (_, how) => {
+  await run(options(join(root, "straight")));
+  for (let fails = 1; fails <= 7; fails++) {
+    const name = `failed-${fails}`;
+    const folder = join(root, name);
+    const failing = options(folder);
+    const sft = failing.stages[1] as (typeof failing.stages)[number];
+    const open = async (saved?: TrainingState): Promise<ResumableTraining> => {
+      const training = await sft.open(saved);
+      const reports = async function* () {
+        if (fails === 1) throw how("sft, step 1");
+        for await (const report of training.reports) {
+          yield report;
+          if (report.step + 1 === fails) throw how(`sft, step ${fails}`);
+        }
+      };
+      return { ...training, reports: reports() };
+    };
+    const stages = failing.stages.map((stage) => (stage === sft ? { ...stage, open } : stage));
+    const events: RunEvent[] = [];
+    const ends = async () => {
+      for await (const event of runStages({ ...failing, stages })) events.push(event);
+    };
+    const last = join(folder, "checkpoints", `step-${String(4 + fails).padStart(8, "0")}`);
+    const place = how === broken ? `: moon.png is broken; step ${4 + fails} is saved in ${last}` : "";
+    const error = await ends().catch((error) => error);
+    expect(error).toBeInstanceOf(how("").constructor);
+    expect(error.message).toBe(`sft, step ${fails}${place}`);
+    expect(events.findLast((event) => event.kind === "checkpoint")).toMatchObject({ path: last });
+    const { events: after } = await run(options(folder, resume));
+    expect(after.filter((event) => event.kind === "step")).toHaveLength(12 - fails);
+    expect(await rowsOf(name)).toEqual(await rowsOf("straight"));
+  }
+});
+
+it("fails for the first reason where that cannot be saved, and does not try twice", async () => {
+  const folder = join(root, "run");
+  const { stage } = toy();
+  let tried = 0;
+  const saving = (dpt: RunOptions["stages"][number], save: ResumableTraining["save"]) => ({
+    ...dpt,
+    open: async () => ({
+      ...(await dpt.open()),
+      save: () => {
+        tried++;
+        return save();
+      },
+    }),
+  });
+  const full = async () => {
+    throw new KdError("KD_IO", "the disk is full");
+  };
+  const notFinite = async () => ({
+    tensors: new Map([["w", { shape: [2], data: Float32Array.of(1, Number.NaN) }]]),
+    state: {},
+  });
+  const failing = stage("dpt", 5, 1, 4, broken);
+  const none = "the disk is full; nothing was saved before";
+  const often = { checkpointEvery: 9, start: "overwrite" } as const;
+  await expect(run(options(folder, { ...often, stages: [saving(failing, full)] }))).rejects.toMatchObject({
+    code: "KD_DATA",
+    message: `dpt, step 4: moon.png is broken; step 3 could not be saved: ${none}`,
+  });
+  expect(tried).toBe(1);
+  await expect(run(options(folder, { ...often, stages: [saving(failing, notFinite)] }))).rejects.toThrow(
+    /moon\.png is broken; step 3 could not be saved: w: expected finite numbers/,
+  );
+  expect(await checkpoints("run")).toEqual([]);
+  tried = 0;
+  const regular = options(folder, { ...often, checkpointEvery: 2, stages: [saving(stage("dpt", 5, 1), full)] });
+  await expect(run(regular)).rejects.toMatchObject({ code: "KD_IO", message: none });
+  expect(tried).toBe(1);
+  const first = options(folder, { ...often, stages: [stage("dpt", 5, 1, 1, broken)] });
+  await expect(run(first)).rejects.toMatchObject({ message: "dpt, step 1: moon.png is broken" }); // nothing to save
+});
+
+it("saves each stage at its own steps", async () => {
+  const { stages } = options("");
+  const saved: number[] = [];
+  const own = stages.map((stage, i) => (i === 1 ? { ...stage, checkpointEvery: 3 } : stage));
+  const { events } = await run(options(join(root, "run"), { stages: own }));
+  for (const [i, event] of events.entries())
+    if (event.kind === "checkpoint") saved.push((events[i - 1] as RunEvent & { kind: "step" }).row._step);
+  expect(saved).toEqual([2, 4, 5, 8, 11, 12, 14, 16]); // of 5, 7 and 4 steps
 });
 
 it("names a stage that ends early and a place that cannot be written", async () => {
@@ -310,7 +410,7 @@ it("names a stage that ends early and a place that cannot be written", async () 
   const early = options(join(root, "run"), { stages: [{ ...short, totalSteps: 9 }] });
   await expect(run(early)).rejects.toMatchObject({
     code: "KD_DATA",
-    message: "dpt: expected 9 steps, got 3; give it more data or fewer steps",
+    message: `dpt: expected 9 steps, got 3; give it more data or fewer steps; step 3 is saved in ${join(root, "run", "checkpoints", "step-00000003")}`,
   });
   await writeFile(join(root, "file"), "");
   await expect(run(options(join(root, "file", "run")))).rejects.toMatchObject({

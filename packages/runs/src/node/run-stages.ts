@@ -1,7 +1,6 @@
 import { existsSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
-import { join } from "node:path";
-import { KdError, type StepReport } from "@kd/contract";
+import { KdError, type TrainingState } from "@kd/contract";
 import { metricsRow } from "../metrics-row.ts";
 import { beginRun, madeBy, metricsPath, offsetsOf } from "./begin-run.ts";
 import { createCheckpointer } from "./checkpointer.ts";
@@ -11,12 +10,15 @@ import { writing } from "./io-error.ts";
 import { lockRun } from "./lock-run.ts";
 import { openMetrics } from "./metrics-file.ts";
 import { checkpointsPath } from "./run-folder.ts";
-import type { RunEvent, RunOptions, RunResult, RunStage } from "./run-options.ts";
+import type { RunEvent, RunOptions, RunResult } from "./run-options.ts";
+import { saveBeforeFailing } from "./save-before-failing.ts";
+import { divergedPath, stageReports } from "./stage-reports.ts";
 import { summaryOf, summaryPath } from "./summary.ts";
 
 /**
  * Runs stages one after another in a folder, and says what happens. Stopped in any way, by a kill too, the same call with `start: "resume"` goes
- * on from the newest whole checkpoint with the same numbers. Leave the loop by aborting `signal`: `break` does not save.
+ * on from the newest whole checkpoint with the same numbers. Where a stage's reports end in an error, the steps before it are saved first. Leave the loop
+ * by aborting `signal`: `break` does not save.
  *
  * @throws KdError `KD_CONFIG` for a folder of another run, or that another process trains in; `KD_IO` for a disk that is full or cannot be written: what was saved before stays;
  * `KD_DIVERGED` with the records of the step, also in `diverged.json`; `KD_DATA` for a stage that ends early.
@@ -40,6 +42,7 @@ async function* runLocked(options: RunOptions): AsyncGenerator<RunEvent, RunResu
   const offsets = offsetsOf(stages);
   const first = restored?.step ?? 0;
   let done = first;
+  let saved = first;
   let best = restored?.best;
   const began = performance.now();
   const saver = createCheckpointer(checkpointsPath(folder), { last: restored?.path, keepLast, keep: offsets });
@@ -54,6 +57,13 @@ async function* runLocked(options: RunOptions): AsyncGenerator<RunEvent, RunResu
       for (const path of [summaryPath(folder), divergedPath(folder)]) await rm(path, { force: true });
     });
   const result = (finished: boolean): RunResult => ({ finished, step: done, checkpoint: saver.last, best });
+  const save = async (stage: string, stageStep: number, training: () => Promise<TrainingState>) => {
+    await metrics.sync(); // a checkpoint never knows of steps that metrics.jsonl does not
+    const where = { step: done, stage, stageStep, best, environment: madeBy(options) };
+    const milliseconds = await saver.save(where, training);
+    saved = done;
+    return { kind: "checkpoint", path: saver.last as string, milliseconds } as const;
+  };
   try {
     if (metrics.rows.length < done)
       yield {
@@ -74,8 +84,21 @@ async function* runLocked(options: RunOptions): AsyncGenerator<RunEvent, RunResu
       restored = undefined; // as large as the model and its moments
       const [started, from] = [performance.now(), done];
       let cpu = process.cpuUsage();
+      async function* failed(failure: unknown): AsyncGenerator<RunEvent, unknown, undefined> {
+        const { error, event } = await saveBeforeFailing(failure, {
+          done,
+          saved,
+          last: saver.last,
+          training: training.save,
+          save: (state) => save(name, done - before, state),
+        });
+        if (event !== undefined) yield event;
+        return error;
+      }
       try {
-        for await (const report of reportsOf(stage, training.reports, { folder, after: done - before })) {
+        for await (const item of stageReports(stage, training.reports, { folder, after: done - before })) {
+          if ("failure" in item) throw yield* failed(item.failure);
+          const { report } = item;
           const { user, system } = process.cpuUsage(cpu);
           const atEnd = report.step === totalSteps;
           const due = atEnd || report.step % (options.evaluateEvery ?? Math.max(1, Math.round(totalSteps / 10))) === 0;
@@ -97,19 +120,17 @@ async function* runLocked(options: RunOptions): AsyncGenerator<RunEvent, RunResu
           const millisecondsLeft = ((performance.now() - started) / (done - from)) * (totalSteps - report.step);
           yield { kind: "step", stage: name, totalSteps, report, row, millisecondsLeft };
           const stop = signal?.aborted === true;
-          if (stop || atEnd || better || report.step % checkpointEvery === 0) {
-            await metrics.sync(); // a checkpoint never knows of steps that metrics.jsonl does not
-            const where = { step: done, stage: name, stageStep: report.step, best, environment: madeBy(options) };
-            const milliseconds = await saver.save(where, training.save);
-            yield { kind: "checkpoint", path: saver.last as string, milliseconds };
-          }
+          if (stop || atEnd || better || report.step % (stage.checkpointEvery ?? checkpointEvery) === 0)
+            yield await save(name, report.step, training.save);
           if (stop && done < (offsets.at(-1) as number)) return result(false);
           cpu = process.cpuUsage();
         }
         if (done < end)
-          throw new KdError(
-            "KD_DATA",
-            `${name}: expected ${totalSteps} steps, got ${done - before}; give it more data or fewer steps`,
+          throw yield* failed(
+            new KdError(
+              "KD_DATA",
+              `${name}: expected ${totalSteps} steps, got ${done - before}; give it more data or fewer steps`,
+            ),
           );
       } finally {
         training.dispose();
@@ -123,32 +144,6 @@ async function* runLocked(options: RunOptions): AsyncGenerator<RunEvent, RunResu
   } finally {
     await metrics.close();
     await events.close();
-  }
-}
-
-const divergedPath = (folder: string): string => join(folder, "diverged.json");
-
-/** The reports; a loss that is not finite ends them with the records of its step written down. */
-async function* reportsOf(
-  { name, recordsOf }: RunStage,
-  reports: AsyncIterable<StepReport>,
-  { folder, after }: { readonly folder: string; readonly after: number },
-): AsyncGenerator<StepReport, void, undefined> {
-  let step = after;
-  try {
-    for await (const report of reports) {
-      step = report.step;
-      yield report;
-    }
-  } catch (cause) {
-    if (!KdError.is(cause) || (cause as KdError).code !== "KD_DIVERGED") throw cause;
-    const { message } = cause as KdError;
-    const records = (await recordsOf?.(step + 1)) ?? [];
-    const file = divergedPath(folder);
-    await writing(file, () => writeJson(file, { stage: name, step: step + 1, message, records }));
-    const some = records.slice(0, 8).join(", ");
-    const list = records.length === 0 ? "" : ` Its records, all in ${file}: ${some}${records.length > 8 ? ", …" : ""}`;
-    throw new KdError("KD_DIVERGED", `${message}.${list}`, { cause });
   }
 }
 
