@@ -59,7 +59,7 @@ export interface Loader<Batch> extends AsyncIterable<LoadedBatch<Batch>> {
   stats(): LoaderStats;
   /**
    * Changes when the data or their order do: a cursor of another fingerprint means other records. The order of `shuffle` and `sequential` does not depend
-   * on `batchSize` and `worldSize`, so that other numbers can go on there.
+   * on `batchSize` and `worldSize`, so that other numbers can go on there; none depends on `onBadRecord`, so that what stopped can go on by skipping.
    */
   readonly fingerprint: string;
   /** Stops the threads; sources stay open. */

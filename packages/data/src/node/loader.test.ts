@@ -275,3 +275,36 @@ it("changes its fingerprint with data and order", async () => {
   expect(await print({ worldSize: 2 })).not.toBe(await print({}));
   expect(await print({ worldSize: 2, batchSize: 1, sampler: "shuffle" })).toBe(await print({ sampler: "shuffle" }));
 });
+
+it.each(["shuffle", "modality-length"] as const)(
+  "%s: stopped by a broken picture, it goes on by skipping, where all was skipped",
+  async (sampler) => {
+    await picture("good.png", 90);
+    write("broken.png", "no picture");
+    const images = range(12).map((i) => (i % 3 === 0 ? undefined : i === 7 ? "broken.png" : "good.png"));
+    const from = await mixed("stopped.json", images);
+    const rest = { sampler, seed: 3, workers: 1, ahead: 1 };
+    const open = (more: Partial<LoaderOptions>) =>
+      createLoader([{ source: from }], {
+        encoder: llava(),
+        batchSize: 2,
+        epochs: 2,
+        ...rest,
+        ...more,
+      });
+    const stopped = await open({});
+    const got: LoadedBatch<unknown>[] = [];
+    const ends = async () => {
+      for await (const loaded of stopped) got.push(loaded);
+    };
+    await expect(ends()).rejects.toThrow(/broken\.png/);
+    const { cursor } = got.at(-1) ?? { cursor: { epoch: 0, offset: 0 } };
+    const skipping = await open({ onBadRecord: "skip", cursor });
+    expect(skipping.fingerprint).toBe(stopped.fingerprint);
+    for await (const loaded of skipping) got.push(loaded);
+    const { found } = await load(from, { ...rest, epochs: 2, onBadRecord: "skip" });
+    const places = (list: readonly LoadedBatch<unknown>[]) => list.map(({ records, cursor }) => [records, cursor]);
+    expect(places(got)).toEqual(places(found));
+    expect(got.some(({ skipped }) => skipped.length > 0)).toBe(true);
+  },
+);

@@ -108,7 +108,7 @@ export async function createLoader<Batch = LlavaBatch>(
     }
   }
   const grouped = sampler !== "shuffle" && sampler !== "sequential"; // by mega-batches, whose size the order depends on
-  const order = { seed, sampler, onBadRecord, ...(grouped ? { batchSize, worldSize } : {}) };
+  const order = { seed, sampler, ...(grouped ? { batchSize, worldSize } : {}) };
   const hash = createHash("sha256").update(JSON.stringify(order));
   for (const { source, weight = 1 } of sources) hash.update(`${source.fingerprint} ${weight};`);
   return {
