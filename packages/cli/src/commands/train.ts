@@ -71,10 +71,12 @@ Examples:
       const interrupts = listenForInterrupt();
       try {
         const { readConfig } = await import("../train/read-config.ts");
+        const { checkFrom } = await import("../train/run-stage-names.ts");
         const { trainRun } = await import("../train/run.ts");
         const config = await readConfig(path, { ...keysOf(flags), ...flags.set });
         note(JSON.stringify(config, null, 2));
         const { resume = false, overwrite = false, from } = flags;
+        checkFrom(from, config.stages);
         if (resume && overwrite) command.error("error: --resume and --overwrite exclude each other");
         const start = overwrite ? "overwrite" : resume || from !== undefined ? "resume" : "new";
         const { savedEnvironment } = await import("@kd/runs/node");

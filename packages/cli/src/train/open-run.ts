@@ -2,6 +2,7 @@ import { stages } from "@kd/stages";
 import { note } from "../terminal.ts";
 import type { RunConfig, StageConfig, StageName } from "./config.ts";
 import { createFeatureStore } from "./feature-store.ts";
+import { runStageNames } from "./run-stage-names.ts";
 import { openStageData, type StageData } from "./stage-data.ts";
 import { openStudent, type Student } from "./student.ts";
 import { openTeaching, type Teacher } from "./teacher.ts";
@@ -37,10 +38,10 @@ export async function openRun(config: RunConfig, { fill = false }: { readonly fi
   const opened: OpenStage[] = [];
   const skipped = new Map<string, number>();
   const distils = (kind: StageName): boolean => stages[kind].distills;
+  const names = runStageNames(config.stages);
   for (const [i, kind] of config.stages.entries()) {
     const stage = config[kind] as StageConfig;
-    const before = config.stages.slice(0, i).filter((name) => name === kind).length;
-    const name = before === 0 ? kind : `${kind}-${before + 1}`;
+    const name = names[i] as string;
     const onSkip = (message: string): void => {
       const count = (skipped.get(name) ?? 0) + 1;
       skipped.set(name, count);

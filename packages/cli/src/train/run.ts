@@ -53,7 +53,7 @@ export interface TrainRun extends Pick<RunOptions, "start" | "from" | "command" 
 
 /** Trains all stages in order, each going on from the one before, and saves the student. Throws {@link Interrupted} once a Ctrl-C has saved. */
 export async function trainRun({ config, ...driven }: TrainRun): Promise<RunResult> {
-  const mayChange = ["output_dir", "workers", "save_steps"];
+  const mayChange = ["output_dir", "workers", "save_steps", "on_bad_record"];
   await checkRunFolder(config.output_dir, { config, mayChange, ...(driven.start && { start: driven.start }) });
   const run = await openRun(config);
   const { student, teacher, stages: opened, skipped } = run;
@@ -71,18 +71,19 @@ export async function trainRun({ config, ...driven }: TrainRun): Promise<RunResu
       runStage(stage, { student, teacher, config, changed: changedBy(opened.slice(0, i + 1), student) }),
     ),
     handOver: (saved) => restoreWeights(saved, student.model.params),
-    checkpointEvery: Math.min(...opened.map(({ stage }) => stage.save_steps)),
     environment: environment(),
     versions: versions(),
     commit: await gitCommit(process.cwd()),
   });
   const folder = join(config.output_dir, "student");
   let began = false;
+  let saved = false;
   try {
     let next = await running.next();
     began = true;
     for (; !next.done; next = await running.next()) {
       show(next.value);
+      if (next.value.kind === "checkpoint" || isBehind(next.value)) saved = true;
       if (next.value.kind === "step") losses.set(next.value.stage, next.value.report.loss);
     }
     if (!next.value.finished)
@@ -90,6 +91,9 @@ export async function trainRun({ config, ...driven }: TrainRun): Promise<RunResu
     await rm(folder, { recursive: true, force: true }); // of a run that was stopped while it wrote
     const what = `${folder} (the training is saved: --resume writes it)`;
     await writing(what, () => saveStudent(folder, student, config));
+  } catch (error) {
+    if (saved && !(error instanceof Interrupted)) note("what is saved can go on: the same command with --resume");
+    throw error;
   } finally {
     endProgress();
     await run.close();
@@ -111,6 +115,8 @@ export async function trainRun({ config, ...driven }: TrainRun): Promise<RunResu
     }),
   };
 }
+
+const isBehind = (event: RunEvent): boolean => event.kind === "stage" && event.state !== "begins";
 
 /** Every weight that these stages train: a checkpoint holds what the earlier ones left, too. */
 const changedBy = (opened: readonly OpenStage[], { model }: Student): string[] => [
@@ -169,7 +175,7 @@ function runStage({ name, kind, stage, data, totalSteps, seed }: OpenStage, opti
     };
     return { ...training, dispose };
   };
-  return { name, totalSteps, open, recordsOf: () => records() };
+  return { name, totalSteps, checkpointEvery: stage.save_steps, open, recordsOf: () => records() };
 }
 
 const weightsOf = ({ alpha, beta, gamma }: StageConfig, { preset }: RunConfig): DistillWeights => ({
