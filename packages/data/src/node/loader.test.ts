@@ -132,10 +132,8 @@ const llava = (rest: object = {}): LoaderOptions["encoder"] => ({
   },
 });
 write("tokenizer.json", JSON.stringify(tokenizerJson));
-const mixed = async (name: string, images: readonly (string | undefined)[]) =>
-  openSource(write(name, JSON.stringify(images.map((image, i) => record(i, image === undefined ? {} : { image })))), {
-    name,
-  });
+const mixed = (name: string, images: readonly (string | undefined)[]): Promise<DiskSource> =>
+  open(name, JSON.stringify(images.map((image, i) => record(i, image === undefined ? {} : { image }))));
 const load = async (from: Awaited<ReturnType<typeof mixed>>, rest: Partial<LoaderOptions> = {}) => {
   const loader = await createLoader([{ source: from }], {
     encoder: llava(),

@@ -32,13 +32,10 @@ async function shardsOf(folder: string, name: string): Promise<string[]> {
 }
 
 /** One after another, since unpacking one fills memory with a row group; those that are open are closed when one fails. */
-async function openShards(
-  shards: readonly string[],
-  open: (shard: string) => Promise<DiskSource>,
-): Promise<DiskSource[]> {
+async function openAll<T>(all: readonly T[], open: (each: T) => Promise<DiskSource>): Promise<DiskSource[]> {
   const parts: DiskSource[] = [];
   try {
-    for (const shard of shards) parts.push(await open(shard));
+    for (const each of all) parts.push(await open(each));
     return parts;
   } catch (error) {
     await Promise.all(parts.map((part) => part.close()));
@@ -60,7 +57,7 @@ export async function openSource(path: string, options: OpenSource = {}): Promis
       const place = { imageFolder: options.imageFolder ?? real, linkedFolders };
       const shards = await shardsOf(real, name);
       if (shards.length === 0) return await openFolder(real, { name, ...place });
-      return await openShards(shards, (shard) =>
+      return await openAll(shards, (shard) =>
         openParquet(join(real, shard), { name: join(name, shard), indexFolder, ...place }),
       ).then((parts) => severalSources(name, parts));
     }
@@ -79,6 +76,6 @@ export async function openHandle(handle: SourceHandle): Promise<DiskSource> {
     case "records":
       return openRecords(handle);
     case "several":
-      return severalSources(handle.name, await Promise.all(handle.parts.map(openHandle)));
+      return severalSources(handle.name, await openAll(handle.parts, openHandle));
   }
 }

@@ -1,9 +1,10 @@
-import { existsSync, readdirSync, statSync, utimesSync } from "node:fs";
+import { existsSync, readdirSync, readlinkSync, statSync, unlinkSync, utimesSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 import { type ParquetWriteOptions, parquetWriteBuffer } from "hyparquet-writer";
 import { expect, it } from "vitest";
 import { record, temporaryFolder } from "../../test/temporary-folder.ts";
 import { openHandle, openSource, pictureBytes } from "./index.ts";
+import { unpackParquet } from "./unpack-parquet.ts";
 
 const { at, write } = temporaryFolder();
 const turns = (i: number) => (record(i, { image: "x", words: 1 + i }) as { conversations: object[] }).conversations;
@@ -128,6 +129,31 @@ it.each([
     code: "KD_DATA",
     message: expect.stringMatching(message),
   });
+});
+
+const linux = process.platform === "linux"; // where a process can see what it has open
+/** How often this process has files open whose paths hold the text. */
+const heldOpen = (text: string): number =>
+  readdirSync("/proc/self/fd").filter((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`).includes(text);
+    } catch {
+      return false; // that of the listing itself
+    }
+  }).length;
+
+it.runIf(linux)("leaves no file open where it cannot be unpacked, or a shard is gone in another thread", async () => {
+  const path = file("nowhere.parquet", [ids, text]);
+  await expect(unpackParquet(path, at("missing/aside"), { name: "n" })).rejects.toMatchObject({ code: "ENOENT" });
+  expect(heldOpen("nowhere.parquet")).toBe(0);
+  for (const shard of [0, 1, 2]) file(`gone/train-0000${shard}-of-00003.parquet`, [ids, text]);
+  const source = await openSource(at("gone"));
+  const { handle } = source;
+  expect(heldOpen("/gone/")).toBe(3);
+  await source.close();
+  for (const name of readdirSync(at("gone"))) if (/00001-of.*kd-unpacked$/.test(name)) unlinkSync(at(`gone/${name}`));
+  await expect(openHandle(structuredClone(handle))).rejects.toMatchObject({ code: "ENOENT" });
+  expect(heldOpen("/gone/")).toBe(0);
 });
 
 it("names a file that is none", async () => {

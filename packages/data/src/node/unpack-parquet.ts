@@ -21,7 +21,10 @@ function lineOf({ record, pictures }: ParquetRecord, where: string): Buffer {
  */
 export async function unpackParquet(path: string, aside: string, { name }: { name: string }): Promise<void> {
   const from = await open(path, "r");
-  const to = await open(aside, "wx");
+  const to = await open(aside, "wx").catch(async (error) => {
+    await from.close();
+    throw error;
+  });
   try {
     let row = 0;
     for await (const values of rowsOf()) {
