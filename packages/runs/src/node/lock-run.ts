@@ -1,10 +1,11 @@
-import { rm, stat } from "node:fs/promises";
+import { rm, stat, writeFile } from "node:fs/promises";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { KdError } from "@kd/contract";
 
 const PATIENCE = 5000; // ms: a process that was killed may take as long to be gone
+const TAKING = 10_000; // ms, a thousand times what taking over a file takes
 
 /**
  * Keeps other processes of this machine out of a run's folder. The lock is a name that the kernel gives up with the process, however that
@@ -36,20 +37,40 @@ function addressOf(name: string): string {
   return process.platform === "linux" ? `\0${name}` : join(tmpdir(), `${name}.sock`);
 }
 
-/** Undefined where another process has the address. A socket's file that nobody listens at was left by a kill. */
+/** Undefined where another process has the address, or is just taking it. A socket's file that nobody listens at was left by a kill. */
 export async function take(address: string): Promise<(() => Promise<void>) | undefined> {
-  const server = createServer((socket) => socket.destroy());
-  const error = await new Promise<NodeJS.ErrnoException | undefined>((resolve) => {
-    server.once("error", resolve).listen(address, () => resolve(undefined));
-  });
-  if (error === undefined) {
-    server.unref();
-    return () => new Promise((resolve) => server.close(() => resolve()));
+  const code = await listen(address);
+  if (typeof code === "function") return code;
+  if (code !== "EADDRINUSE") return async () => {}; // no sockets here: better a run without a lock than none
+  if (!address.startsWith("/") || !(await isLeft(address))) return undefined; // only files outlive their process
+  const guard = `${address}.taking`; // of two that find the same file, the second would remove the first one's
+  try {
+    await writeFile(guard, "", { flag: "wx" });
+  } catch {
+    const made = await stat(guard).catch(() => undefined);
+    if (made !== undefined && made.mtimeMs < Date.now() - TAKING) await rm(guard, { force: true }); // its maker was killed, too
+    return undefined;
   }
-  if (error.code !== "EADDRINUSE") return async () => {}; // no sockets here: better a run without a lock than none
-  if (!(await isLeft(address))) return undefined;
-  await rm(address, { force: true });
-  return take(address);
+  try {
+    if (!(await isLeft(address))) return undefined;
+    await rm(address, { force: true });
+    const release = await listen(address);
+    return typeof release === "function" ? release : undefined;
+  } finally {
+    await rm(guard, { force: true });
+  }
+}
+
+/** What gives the address back, or why it cannot be had. */
+function listen(address: string): Promise<(() => Promise<void>) | string | undefined> {
+  const server = createServer((socket) => socket.destroy());
+  const release = (): Promise<void> => new Promise((resolve) => server.close(() => resolve()));
+  return new Promise((resolve) => {
+    // Stays: a visitor that cannot be let in, as without descriptors, is no reason for a training to end.
+    server.on("error", ({ code }: NodeJS.ErrnoException) => resolve(code));
+    server.listen(address, () => resolve(release));
+    server.unref();
+  });
 }
 
 function isLeft(address: string): Promise<boolean> {
@@ -58,6 +79,6 @@ function isLeft(address: string): Promise<boolean> {
       socket.destroy();
       resolve(false);
     });
-    socket.once("error", ({ code }: NodeJS.ErrnoException) => resolve(code === "ECONNREFUSED" && address[0] !== "\0"));
+    socket.once("error", ({ code }: NodeJS.ErrnoException) => resolve(code === "ECONNREFUSED"));
   });
 }
