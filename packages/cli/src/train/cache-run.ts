@@ -45,6 +45,9 @@ export async function cacheRun(config: RunConfig, signal: AbortSignal): Promise<
         ...(skipped === undefined ? {} : { skipped }),
       });
     }
+    const last = run.stages.findLast(({ kind }) => run.distils(kind))?.stage;
+    const rows = last && (await run.teacher?.rowsOf(last));
+    for (const batch of run.evaluation?.batches ?? []) await rows?.fill(batch);
     return result;
   } finally {
     await run.close();

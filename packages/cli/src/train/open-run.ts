@@ -1,6 +1,7 @@
 import { stages } from "@kd/stages";
 import { note } from "../terminal.ts";
 import type { RunConfig, StageConfig, StageName } from "./config.ts";
+import { type EvaluationSet, openEvaluationSet } from "./evaluation-set.ts";
 import { createFeatureStore } from "./feature-store.ts";
 import { openStageData, type StageData } from "./stage-data.ts";
 import { openStudent, type Student } from "./student.ts";
@@ -21,6 +22,8 @@ export interface OpenRun {
   readonly student: Student;
   readonly teacher: Teacher | undefined;
   readonly stages: readonly OpenStage[];
+  /** Undefined where none is wanted. */
+  readonly evaluation: EvaluationSet | undefined;
   /** Records left out so far, by stage. */
   readonly skipped: ReadonlyMap<string, number>;
   distils(kind: StageName): boolean;
@@ -52,6 +55,7 @@ export async function openRun(config: RunConfig, { fill = false }: { readonly fi
     const totalSteps = stage.max_steps ?? data.stepsOf(stage.epochs);
     opened.push({ name, kind, stage, data, totalSteps, seed: config.seed });
   }
+  const evaluation = await openEvaluationSet(config, { student, features });
   const teacher = await openTeaching(config, {
     student,
     stages: opened.filter(({ kind }) => distils(kind)),
@@ -61,6 +65,7 @@ export async function openRun(config: RunConfig, { fill = false }: { readonly fi
     student,
     teacher,
     stages: opened,
+    evaluation,
     skipped,
     distils,
     close: async () => {

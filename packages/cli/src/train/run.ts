@@ -10,6 +10,7 @@ import {
   type RunOptions,
   type RunStage,
   runStages,
+  writeEvaluation,
   writing,
 } from "@kd/runs/node";
 import {
@@ -26,6 +27,8 @@ import { Interrupted } from "../interrupt.ts";
 import { endProgress, note, progress } from "../terminal.ts";
 import { writeReport } from "../write-report.ts";
 import { divergenceOf, type RunConfig, type StageConfig } from "./config.ts";
+import { evaluateStudent } from "./evaluate-student.ts";
+import { measureStudent } from "./measure-student.ts";
 import { type OpenStage, openRun } from "./open-run.ts";
 import { saveStudent } from "./save-student.ts";
 import type { Student } from "./student.ts";
@@ -53,7 +56,7 @@ export interface TrainRun extends Pick<RunOptions, "start" | "from" | "command" 
 
 /** Trains all stages in order, each going on from the one before, and saves the student. Throws {@link Interrupted} once a Ctrl-C has saved. */
 export async function trainRun({ config, ...driven }: TrainRun): Promise<RunResult> {
-  const mayChange = ["output_dir", "workers", "save_steps"];
+  const mayChange = ["output_dir", "workers", "save_steps", "eval_data_path", "eval_image_folder", "eval_samples"];
   await checkRunFolder(config.output_dir, { config, mayChange, ...(driven.start && { start: driven.start }) });
   const run = await openRun(config);
   const { student, teacher, stages: opened, skipped } = run;
@@ -61,6 +64,7 @@ export async function trainRun({ config, ...driven }: TrainRun): Promise<RunResu
     if (config.cache !== null) for (const notice of (await teacher?.rowsOf(stage))?.notices ?? []) note(notice);
   if (teacher !== undefined && teacher.model === undefined)
     note("the teacher's rows are all in the cache: it is not loaded");
+  const followed = run.evaluation && (await measureStudent(run.evaluation, run));
   const losses = new Map<string, number>();
   const running = runStages({
     ...driven,
@@ -71,6 +75,7 @@ export async function trainRun({ config, ...driven }: TrainRun): Promise<RunResu
       runStage(stage, { student, teacher, config, changed: changedBy(opened.slice(0, i + 1), student) }),
     ),
     handOver: (saved) => restoreWeights(saved, student.model.params),
+    ...(followed && { evaluate: followed.measure }),
     checkpointEvery: Math.min(...opened.map(({ stage }) => stage.save_steps)),
     environment: environment(),
     versions: versions(),
@@ -90,6 +95,13 @@ export async function trainRun({ config, ...driven }: TrainRun): Promise<RunResu
     await rm(folder, { recursive: true, force: true }); // of a run that was stopped while it wrote
     const what = `${folder} (the training is saved: --resume writes it)`;
     await writing(what, () => saveStudent(folder, student, config));
+    if (run.evaluation !== undefined) {
+      note(
+        `asking ${teacher?.model === undefined ? "the student" : "student and teacher"} about ${run.evaluation.note}`,
+      );
+      const evaluation = await evaluateStudent(run.evaluation, { config, student, teacher, taught: followed?.taught });
+      await writeEvaluation(config.output_dir, evaluation);
+    }
   } finally {
     endProgress();
     await run.close();
