@@ -15,8 +15,8 @@ export interface ImageProcessor {
   readonly tokens: number;
   /** As `preprocessor_config.json`. */
   readonly config: object;
-  /** `[size, size, 3]`. */
-  pixels(file: string): Promise<Float32Array>;
+  /** `[size, size, 3]` of a file or its bytes. */
+  pixels(picture: string | Uint8Array): Promise<Float32Array>;
 }
 
 /**
@@ -47,7 +47,7 @@ export async function openImageProcessor(folder: string, config: LlavaConfig): P
     size,
     tokens: visualTokens(config),
     config: stored ?? preprocessorConfig(size),
-    pixels: async (file) => processor.pixels(await readImage(file, { background: "white" })),
+    pixels: async (picture) => processor.pixels(await readImage(picture, { background: "white" })),
   };
 }
 
