@@ -124,7 +124,7 @@ async function waitShare({ side, format, imageSize, stepMs, workers, pixels = tr
     imageTokens: 16,
     padId: 0,
     vocabSize: 64,
-    imageSize,
+    processor: siglip(imageSize),
     pixels,
   };
   const loader = await createLoader([{ source }], { encoder: { options }, batchSize: 16, seed: 0, workers });

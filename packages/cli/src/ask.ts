@@ -1,17 +1,18 @@
 import { setImmediate } from "node:timers/promises";
-import { KdError, type TokenBatch } from "@kd/contract";
+import { KdError } from "@kd/contract";
 import { collate, streamText } from "@kd/data";
-import { generateStream } from "@kd/mllm";
+import { generateStream, type LlavaBatch } from "@kd/mllm";
 import { type DecodingOptions, streamTokens } from "@kd/slm";
 import type { OpenModel } from "./open-model.ts";
+import type { Pictures } from "./pictures.ts";
 import type { Prompt } from "./prompt.ts";
 
 /** A question to a model, with how to choose the tokens of the answer. */
 export interface Question extends Omit<DecodingOptions, "eosTokenIds" | "stopWhen"> {
   /** The whole prompt, of `promptOf` or `rawPrompt`. */
   readonly prompt: Prompt;
-  /** Files of the pictures, in the order of their places. */
-  readonly images: readonly string[];
+  /** What it shows, of `readPictures`. */
+  readonly pictures: Pictures;
   /** The answer ends before the first of these texts. */
   readonly stop?: readonly string[];
 }
@@ -43,8 +44,8 @@ export async function ask(
   { onText = () => {}, signal }: AskOptions = {},
 ): Promise<Answer> {
   const { text, config, params, vision } = model;
-  const { stop: stopStrings = [], images: _, prompt: __, ...decoding } = question;
-  const batch = await promptBatch(model, question);
+  const { stop: stopStrings = [], pictures: _, prompt: __, ...decoding } = question;
+  const batch = promptBatch(model, question);
   const options = { ...decoding, eosTokenIds: text.eosTokenIds };
   const prompts = [[...batch.inputIds]];
   const steps =
@@ -79,17 +80,12 @@ export async function ask(
   };
 }
 
-async function promptBatch(model: OpenModel, { prompt, images }: Question): Promise<TokenBatch> {
-  const { config, vision } = model;
+function promptBatch({ config }: OpenModel, { prompt, pictures }: Question): LlavaBatch {
   const { inputIds, imageSpans } = prompt;
-  if (vision === undefined && images.length > 0)
-    throw new KdError("KD_CONFIG", `${model.folder}: a language model sees no pictures; use a LLaVA folder`);
   if (inputIds.length === 0) throw new KdError("KD_DATA", "prompt: expected a text, got none; give one");
   const batch = collate([{ inputIds, labels: inputIds, imageSpans }], { padId: 0, vocabSize: config.vocab_size });
-  if (vision === undefined || images.length === 0) return batch;
-  const pictures = await Promise.all(images.map((file) => vision.processor.pixels(file)));
-  const { size } = vision.processor;
-  const data = new Float32Array(pictures.length * size * size * 3);
-  for (const [i, picture] of pictures.entries()) data.set(picture, i * picture.length);
-  return { ...batch, images: { kind: "pixels", data, shape: [pictures.length, size, size, 3] } };
+  const { first, images, tiled } = pictures;
+  if (images === undefined) return batch;
+  const spans = batch.imageSpans.map((span) => ({ ...span, image: first[span.image] as number }));
+  return { ...batch, imageSpans: spans, images, ...(tiled === undefined ? {} : { pictures: tiled }) };
 }

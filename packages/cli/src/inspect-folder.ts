@@ -116,7 +116,7 @@ function partsOf(tensors: ReadonlyMap<string, Sized>, layout: Layout): Inspectio
     if (layout === "peft-adapter") return "adapter";
     if (layout === "language-model" || layout === "vision-tower") return layout.replace("-", " ");
     if (name.startsWith("vision_tower.")) return "vision tower";
-    return name.startsWith("multi_modal_projector.") ? "projector" : "language model";
+    return name.startsWith("multi_modal_projector.") || name === "image_newline" ? "projector" : "language model";
   };
   const parts = new Map<string, { tensors: number; parameters: number; bytes: number; dtypes: Set<string> }>();
   for (const [name, { dtype, shape, length }] of tensors) {
@@ -137,9 +137,9 @@ async function inspectTokenizer(
 ): Promise<Inspection["tokenizer"]> {
   if (layout === "vision-tower") return null;
   try {
-    const { eosTokenIds } = await readTextFiles(folder);
+    const { eosTokenIds, tokenizer } = await readTextFiles(folder);
     const tokens = await readTokens(folder);
-    const chatTemplate = await loadChatTemplate(folder);
+    const chatTemplate = await loadChatTemplate(folder, { tokenizer });
     const beyond = [...tokens.keys()].filter((id) => vocabulary !== undefined && id >= vocabulary);
     if (beyond.length > 0)
       findings.push(`the tokenizer has ${beyond.length} ids beyond the embedding's ${vocabulary} rows`);

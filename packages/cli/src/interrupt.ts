@@ -8,7 +8,9 @@ export interface Interrupts {
   stop(): void;
 }
 
-/** Listens for Ctrl-C, and for the signal that ends processes, until it is stopped. */
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+/** Listens for Ctrl-C, for the signal that ends processes and for that of a terminal that is closed, until it is stopped. */
 export function listenForInterrupt(): Interrupts {
   const asked = new AbortController();
   const onSignal = (): void => {
@@ -16,11 +18,14 @@ export function listenForInterrupt(): Interrupts {
     asked.abort();
     process.stderr.write("\nstopping after this step; once more to quit without saving\n");
   };
-  for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, onSignal);
+  const unseen = (): void => {}; // whoever watched has gone, as `| head` and a closed terminal do: no reason to lose steps
+  for (const name of SIGNALS) process.on(name, onSignal);
+  process.stderr.on("error", unseen);
   return {
     signal: asked.signal,
     stop: () => {
-      for (const name of ["SIGINT", "SIGTERM"] as const) process.off(name, onSignal);
+      for (const name of SIGNALS) process.off(name, onSignal);
+      process.stderr.off("error", unseen);
     },
   };
 }

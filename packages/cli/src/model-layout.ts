@@ -26,7 +26,14 @@ export type Layout =
 export interface ModelLayout {
   readonly layout: Layout;
   readonly sizes: Readonly<Record<string, unknown>>;
-  readonly image: { readonly size: number; readonly visual_tokens: number; readonly image_token: number } | null;
+  readonly image: {
+    readonly size: number;
+    /** Of a picture, or of each of its tiles. */
+    readonly visual_tokens: number;
+    readonly image_token: number;
+    /** LLaVA-NeXT's grids, `[height, width]` in pixels. */
+    readonly grids?: readonly (readonly number[])[];
+  } | null;
   /** Under the names that they have in memory. */
   readonly tensors: Tensors;
   /** Every tensor that the model reads; absent for an unknown one. */
@@ -52,7 +59,7 @@ async function recognise(folder: string, config: Json): Promise<ModelLayout> {
   const file = join(folder, "config.json");
   const type = String(config.model_type ?? "none");
   if (isLlava(config)) {
-    const { layout, config: llava, parts } = await openLlava(folder);
+    const { layout, config: llava, parts } = await openLlava(folder, { tiles: true });
     const named = parts.flatMap(({ weights, rename }) =>
       [...weights.tensors].map(([name, tensor]) => [rename(name), tensor] as const),
     );
@@ -86,6 +93,7 @@ const imageOf = (config: LlavaConfig): NonNullable<ModelLayout["image"]> => ({
   size: config.vision_config.image_size,
   visual_tokens: visualTokens(config),
   image_token: config.image_token_index,
+  ...(config.image_grid_pinpoints === undefined ? {} : { grids: config.image_grid_pinpoints }),
 });
 
 const llavaSizes = ({

@@ -37,7 +37,7 @@ export async function openModel(
     checkIds(text, model.config);
     return { folder, text, ...(adapter === undefined ? model : await adapted(model, adapter)) };
   }
-  const { model: base, processor } = await openLlava(folder);
+  const { model: base, processor } = await openLlava(folder, { tiles: true });
   await checkTokenizer(folder, base.config);
   const model = adapter === undefined ? base : await adaptedLlava(base, adapter);
   return { folder, text, config: model.config.text_config, params: model.params, vision: { model, processor } };
@@ -48,13 +48,13 @@ export function isLlava({ model_type: type, vision_config }: Readonly<Record<str
   return type === "tinyllava" || (vision_config !== undefined && type !== "siglip" && type !== "clip");
 }
 
-/** The model of a LLaVA folder with its processor; `keep` as `loadLlava`. */
+/** The model of a LLaVA folder with its processor; `keep` and `tiles` as `loadLlava`. */
 export async function openLlava(
   folder: string,
-  { keep = "float32" }: { readonly keep?: "float32" | HalfFormat } = {},
+  { keep = "float32", tiles = false }: { readonly keep?: "float32" | HalfFormat; readonly tiles?: boolean } = {},
 ): Promise<{ readonly model: Llava; readonly processor: ImageProcessor }> {
-  const processor = await openImageProcessor(folder, (await recognise(folder)).config);
-  return { model: await loadLlava(folder, { processor: processor.name, keep }), processor };
+  const processor = await openImageProcessor(folder, (await recognise(folder, { tiles })).config);
+  return { model: await loadLlava(folder, { processor: processor.name, keep, tiles }), processor };
 }
 
 /** A tokenizer with more ids than the embedding has rows is another model's. */

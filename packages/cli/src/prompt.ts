@@ -23,6 +23,8 @@ export interface PromptModel {
     readonly model: { readonly config: { readonly image_token_index: number } };
     readonly processor: { readonly tokens: number };
   };
+  /** Visual tokens of each picture, where they differ. @defaultValue the processor's */
+  readonly imageTokens?: readonly number[];
 }
 
 const TAG = "<image>";
@@ -30,10 +32,10 @@ const TAG = "<image>";
 /** A talk by the model's own chat template or by one of @kd/data's, encoded as in training. Throws `KD_CONFIG`, `KD_DATA`. */
 export async function promptOf(
   messages: readonly Message[],
-  { text, vision }: PromptModel,
+  { text, vision, imageTokens }: PromptModel,
   name?: TemplateName,
 ): Promise<Prompt> {
-  const template = name === undefined ? await loadChatTemplate(text.folder) : templates[name];
+  const template = name === undefined ? await loadChatTemplate(text.folder, text) : templates[name];
   if (template === undefined)
     throw new KdError(
       "KD_CONFIG",
@@ -51,7 +53,7 @@ export async function promptOf(
       tokenizer: text.tokenizer,
       template,
       imageTokenId: vision?.model.config.image_token_index ?? 0,
-      imageTokens: vision?.processor.tokens ?? 1,
+      imageTokens: imageTokens ?? vision?.processor.tokens ?? 1,
       prompt: true,
     },
   );
@@ -62,7 +64,7 @@ function withTags({ content, images = 0 }: Message): string {
 }
 
 /** A prompt that is written out already, encoded as Hugging Face's `tokenizer(prompt)`: BOS first where the tokenizer adds one. */
-export function rawPrompt(written: string, images: number, { text, vision }: PromptModel): Prompt {
+export function rawPrompt(written: string, images: number, { text, vision, imageTokens }: PromptModel): Prompt {
   const segments = written.split(TAG);
   if (segments.length - 1 !== images)
     throw new KdError(
@@ -76,7 +78,7 @@ export function rawPrompt(written: string, images: number, { text, vision }: Pro
   for (const [i, ids] of encodeParts(parts).entries()) {
     inputIds.push(...ids);
     if (parts[i] !== null || vision === undefined) continue;
-    const { tokens: length } = vision.processor;
+    const length = imageTokens?.[imageSpans.length] ?? vision.processor.tokens;
     imageSpans.push({ start: inputIds.length, length });
     inputIds.push(...Array<number>(length).fill(vision.model.config.image_token_index));
   }

@@ -2,7 +2,7 @@ import { KdError } from "@kd/contract";
 import { CommanderError } from "commander";
 import { Interrupted } from "./interrupt.ts";
 import { createProgram } from "./program.ts";
-import { paint } from "./terminal.ts";
+import { harmless, paint } from "./terminal.ts";
 
 /**
  * Runs a command line without `node` and the script's name, such as `["doctor", "--json"]`.
@@ -31,5 +31,5 @@ function failure(error: unknown, verbose: boolean): string {
   const { red } = paint(process.stderr);
   const { message, stack } = error instanceof Error ? error : { message: String(error), stack: undefined };
   const name = KdError.is(error) ? `error ${error.code}` : "error";
-  return `${red(name)}: ${message}${verbose && stack !== undefined ? `\n${stack}` : ""}`;
+  return `${red(name)}: ${harmless(`${message}${verbose && stack !== undefined ? `\n${stack}` : ""}`)}`;
 }

@@ -6,10 +6,13 @@ import { readSafetensors } from "@kd/safetensors/node";
 
 const MODELS = fileURLToPath(new URL("../../../goldens/data/models", import.meta.url));
 
+/** LLaVA-NeXT, its pictures and reference numbers. */
+export const TILES = fileURLToPath(new URL("../../../goldens/data/tiles", import.meta.url));
+
 /** Copies a golden model to `<home>/<name>` with what it lacks: a tokenizer of one word an id (`w0`, `w1`, …), a chat template, a processor. */
-export async function goldenFolder(home: string, name: string, more: object = {}): Promise<string> {
+export async function goldenFolder(home: string, name: string, more: object = {}, from = MODELS): Promise<string> {
   const folder = join(home, name);
-  await cp(join(MODELS, name), folder, { recursive: true });
+  await cp(join(from, name), folder, { recursive: true });
   const config = JSON.parse(await readFile(join(folder, "config.json"), "utf8"));
   const rows = config.text_config?.vocab_size ?? config.vocab_size;
   const given = config.image_token_index;
@@ -33,8 +36,11 @@ export async function goldenFolder(home: string, name: string, more: object = {}
 }
 
 /** Reference numbers of a golden model. */
-export async function expectedOf(name: string): Promise<(key: string) => number[]> {
-  const { tensors } = await readSafetensors(join(MODELS, "expected", `${name}.safetensors`));
+export const expectedOf = (name: string) => expectedIn(join(MODELS, "expected", `${name}.safetensors`));
+
+/** Reference numbers in a file. */
+export async function expectedIn(file: string): Promise<(key: string) => number[]> {
+  const { tensors } = await readSafetensors(file);
   return (key) => {
     const { dtype, data } = tensors.get(key) as StoredTensor;
     return dtype === "I32"

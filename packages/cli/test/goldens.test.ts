@@ -1,10 +1,10 @@
 import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { siglipProcessorConfig } from "@kd/data";
 import sharp from "sharp";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { preprocessorConfig } from "../src/image-processor.ts";
-import { expectedOf, goldenFolder, wordsOf } from "./golden-folders.ts";
+import { expectedIn, expectedOf, goldenFolder, TILES, wordsOf } from "./golden-folders.ts";
 import { kd, kdHere } from "./kd.ts";
 
 let home: string;
@@ -78,7 +78,7 @@ it("CLIP + Llama, and the same SigLIP + Qwen2 in Hugging Face's and both TinyLLa
     await writeFile(
       join(folder, "preprocessor_config.json"),
       JSON.stringify(
-        name === "llava_clip_llama" ? { ...clip, size: { shortest_edge: size } } : preprocessorConfig(size),
+        name === "llava_clip_llama" ? { ...clip, size: { shortest_edge: size } } : siglipProcessorConfig(size),
       ),
     );
     expect(await run("inspect", folder)).toMatchObject({
@@ -98,4 +98,39 @@ it("CLIP + Llama, and the same SigLIP + Qwen2 in Hugging Face's and both TinyLLa
     });
     expect(talk.out.trim().split("\n")).toHaveLength(2);
   }
+});
+
+it("LLaVA-NeXT: pictures in tiles, as transformers reads them; inspected, converted and talked to, but not trained on", async () => {
+  const of = await expectedIn(join(TILES, "expected.safetensors"));
+  const folder = await goldenFolder(home, "llava_next", {}, TILES);
+  const ids = of("generate_prompt_ids");
+  const text = `${wordsOf(ids.slice(0, 3))} <image> ${wordsOf(ids.slice(-4))}`;
+  const ask = ["--image", join(TILES, "wide.png"), "--raw", "--prompt", text, "--max-new-tokens", "12"];
+  const answer = await run("generate", folder, ...ask);
+  expect(answer.prompt_ids).toEqual(ids); // as many image tokens as the picture's size gives
+  expect(answer.ids).toEqual(of("generated").slice(0, answer.ids.length));
+  expect(answer.ids.length).toBeGreaterThan(3);
+  expect(await run("inspect", folder)).toMatchObject({
+    layout: "llava",
+    model_type: "llava_next",
+    image: { size: 16, visual_tokens: 16, grids: expect.arrayContaining([[16, 32]]) },
+    findings: expect.not.arrayContaining([expect.stringMatching(/tensors|embedding/)]),
+  });
+  expect((await kdHere(["inspect", folder])).out).toContain("16 visual tokens a tile, grids of 16 × 32");
+  await run("convert", folder, "--out", at("next-hf"));
+  expect((await run("generate", at("next-hf"), ...ask)).ids).toEqual(answer.ids);
+  const talk = ["chat", at("next-hf"), join(TILES, "tall.png"), "--template", "llama", ...LENGTH, "--json"];
+  const turns = (await kd(talk, { input: `w5\n/image ${join(TILES, "square.png")}\nw6\n` })).out.trim().split("\n");
+  const image = JSON.parse(await readFile(join(folder, "config.json"), "utf8")).image_token_index;
+  const spans = of("image_spans");
+  const shown = turns.map((turn) => JSON.parse(turn).prompt_ids.filter((id: number) => id === image).length);
+  expect(shown).toEqual([spans[5], (spans[5] as number) + (spans[8] as number)]);
+  for (const refused of [
+    ["export", folder, "--format", "onnx", "--out", at("web")],
+    ["data", "inspect", at("none.json"), "--model", folder, "--template", "llama"],
+  ])
+    expect(await kdHere(refused)).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/got llava_next, .*only answering, inspecting and converting/),
+    });
 });

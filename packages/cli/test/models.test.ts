@@ -1,14 +1,13 @@
 import { copyFile, cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { collate, createTokenizer, siglipPixels } from "@kd/data";
+import { collate, createTokenizer, siglipPixels, siglipProcessorConfig } from "@kd/data";
 import { readImage } from "@kd/data/node";
 import { generate } from "@kd/mllm";
 import { loadLlava } from "@kd/mllm/node";
 import { readWeights, writeSafetensors } from "@kd/safetensors/node";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { tokenizerJson } from "../../data/test/tiny-tokenizer.ts";
-import { preprocessorConfig } from "../src/image-processor.ts";
 import { makeFolders } from "./folders.ts";
 import { kd, kdHere } from "./kd.ts";
 
@@ -108,7 +107,7 @@ it("generate draws by the seed and stops at a text", async () => {
 
 it("export writes the folder of transformers.js", async () => {
   await cp(at("student"), at("tagged"), { recursive: true });
-  await writeFile(at("tagged", "preprocessor_config.json"), JSON.stringify(preprocessorConfig(8)));
+  await writeFile(at("tagged", "preprocessor_config.json"), JSON.stringify(siglipProcessorConfig(8)));
   const tokens = [...tokenizerJson.added_tokens, { ...tokenizerJson.added_tokens[0], id: 19, content: "<image>" }];
   await writeFile(at("tagged", "tokenizer.json"), JSON.stringify({ ...tokenizerJson, added_tokens: tokens }));
   const { code, out, err } = await kdHere(["export", at("tagged"), "--format", "onnx", "--out", at("web"), "--json"]);
@@ -170,12 +169,28 @@ it("convert writes another type, keeps the text files and overwrites nothing", a
 
 it("refuses pictures that another processor would make, and a tokenizer of another model", async () => {
   await cp(at("student"), at("clip"), { recursive: true });
-  await writeFile(at("clip", "preprocessor_config.json"), JSON.stringify(preprocessorConfig(16)));
+  await writeFile(at("clip", "preprocessor_config.json"), JSON.stringify(siglipProcessorConfig(16)));
   const ask = (folder: string) => kdHere(["generate", folder, "--prompt", "what"]);
   expect(await ask(at("clip"))).toMatchObject({
     code: 1,
     err: expect.stringMatching(/^error KD_CONFIG: .*preprocessor_config\.json/),
   });
+  const tiles = { ...siglipProcessorConfig(8), image_grid_pinpoints: [[16, 8]] };
+  await writeFile(at("clip", "preprocessor_config.json"), JSON.stringify(tiles));
+  expect(await ask(at("clip"))).toMatchObject({
+    code: 1,
+    err: expect.stringMatching(/json: expected one image a picture.*got tiles.*add "image_aspect_ratio": "square"/),
+  });
+  const whole = { ...tiles, image_aspect_ratio: "square" };
+  await writeFile(at("clip", "preprocessor_config.json"), JSON.stringify(whole));
+  expect((await ask(at("clip"))).code).toBe(0); // the way out is one
+  const config = JSON.parse(await readFile(at("clip", "config.json"), "utf8"));
+  await writeFile(at("clip", "config.json"), JSON.stringify({ ...config, model_type: "llava_onevision" }));
+  const missing = /config\.json: expected model_type llava, .*got llava_onevision, .*packing is missing here; take/;
+  expect(await ask(at("clip"))).toMatchObject({ code: 1, err: expect.stringMatching(missing) });
+  expect(JSON.parse((await kdHere(["inspect", at("clip"), "--json"])).out).findings).toContainEqual(
+    expect.stringMatching(missing),
+  );
   await cp(at("student"), at("other"), { recursive: true });
   const vocab = Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`w${i}`, i]));
   await writeFile(

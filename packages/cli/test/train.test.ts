@@ -1,11 +1,12 @@
 import { spawnSync } from "node:child_process";
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { siglipProcessorConfig } from "@kd/data";
 import { type StoredTensor, toFloat32 } from "@kd/safetensors";
 import { readSafetensors, readWeights, writeSafetensors } from "@kd/safetensors/node";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { preprocessorConfig } from "../src/image-processor.ts";
 import { makeFolders, TEMPLATE } from "./folders.ts";
 import { BIN, ENVIRONMENT, kd, kdHere } from "./kd.ts";
 
@@ -28,7 +29,7 @@ beforeAll(async () => {
       { from: "gpt", value: "a star" },
     ],
   };
-  const lines = [text, { ...seen, image: "none.png" }, seen].map((line) => JSON.stringify(line));
+  const lines = [text, { ...seen, image: "none.png" }, seen, { id: 3 }].map((line) => JSON.stringify(line));
   await writeFile(at("lines.jsonl"), lines.join("\n"));
   await mkdir(at("captioned"));
   await cp(at("pictures", "moon.png"), at("captioned", "moon.png"));
@@ -95,6 +96,7 @@ it("Ctrl-C saves and ends in 130; --resume goes on to the same bits, with adapte
       lora: { r: 2, lora_alpha: 4, target_modules: ["q_proj", "down_proj"], lora_dropout: 0.3 },
       divergence: { kind: "jsd", beta: 0.4 },
       data_path: [{ path: "data.json", weight: 1.5 }, "lines.jsonl", { path: "captioned", image_folder: "captioned" }],
+      index_folder: "indices",
       on_bad_record: "skip",
       sampler: "modality-length",
     }),
@@ -128,8 +130,12 @@ it("Ctrl-C saves and ends in 130; --resume goes on to the same bits, with adapte
   expect(await readFile(at("stopped", "student", "model.safetensors"))).toEqual(
     await readFile(at("straight", "student", "model.safetensors")),
   );
-  // what cannot be read is named, and left out of the count of steps and losses
+  expect(await readdir(at("indices"))).toHaveLength(2);
+  // what cannot be read is named once, whether its file's index or only its reading told, and left out of the count of steps and losses
   expect(straight.err).toMatch(/sft: skipped .*lines\.jsonl\[1\] image "none\.png": expected a file inside/);
+  expect(straight.err.match(/sft: skipped/g)).toHaveLength(2);
+  expect(straight.err).toMatch(/sft: skipped .*lines\.jsonl\[3\]: no LLaVA record/);
+  expect(straight.out).toMatch(/^sft +40 steps of 8 records, .*, 2 left out$/m);
   const [base, student, adapter] = await Promise.all([
     readWeights(at("language-model")),
     readWeights(at("straight", "student")),
@@ -204,14 +210,64 @@ it("data inspect counts records, bad ones, tokens, and what train and test share
   expect(code, err).toBe(0);
   expect(JSON.parse(out)).toMatchObject({
     sources: [
-      { records: 3, bad: 1, textOnly: 1, split: "train" },
+      { records: 4, bad: 2, textOnly: 1, split: "train" },
       { records: 1, bad: 0, withPictures: 1 },
       { records: 3, split: "test" },
     ],
     leaks: { pictures: { count: 2 } },
     tokens: { min: 9 },
   });
-  expect((await kdHere([...inspect, at("pictures"), "--pictures", "none"])).out).toMatch(/3 records, .*\n.*captioned/);
+  await writeFile(at("packed.json.gz"), gzipSync(await readFile(at("data.json"))));
+  const elsewhere = [
+    "data",
+    "inspect",
+    at("packed.json.gz"),
+    "--pictures",
+    "none",
+    "--index-folder",
+    at("new", "index"),
+  ];
+  expect((await kdHere(elsewhere)).code).toBe(0);
+  expect((await readdir(at("new", "index"))).filter((name) => name.includes("packed.json.gz"))).toHaveLength(1);
+  expect((await kdHere([...inspect, at("pictures"), "--pictures", "none"])).out).toMatch(/4 records, .*\n.*captioned/);
+});
+
+it("trains on packed data in a folder that cannot be written, with an index_folder, and leaves nothing there", async () => {
+  await mkdir(at("shelf"));
+  await cp(at("pictures"), at("shelf", "pictures"), { recursive: true });
+  await cp(at("data.json"), at("shelf", "data.json"));
+  await writeFile(
+    at("shelf", "packed.jsonl.gz"),
+    gzipSync((await json("data.json")).map((record: object) => JSON.stringify(record)).join("\n")),
+  );
+  const names = () => readdir(at("shelf"), { recursive: true });
+  const before = await names();
+  await chmod(at("shelf"), 0o555);
+  const shelved = {
+    ...(await json("train.json")),
+    stages: ["sft"],
+    data_path: ["shelf/data.json", "shelf/packed.jsonl.gz"],
+    image_folder: "shelf/pictures",
+    index_folder: "indices/made",
+  };
+  await writeFile(at("shelved.json"), JSON.stringify(shelved));
+  const { code, err, out } = await kd(["train", at("shelved.json"), "--output-dir", at("shelved"), "--json"]);
+  await chmod(at("shelf"), 0o755);
+  expect(code, err).toBe(0);
+  expect(JSON.parse(out).stages).toMatchObject([{ records: 6, steps: 12 }]);
+  expect(await names()).toEqual(before); // for root, too, whom no mode keeps from writing
+  expect((await readdir(at("indices", "made"))).map((name) => name.replace(/^.*\./, "")).sort()).toEqual([
+    "kd-index",
+    "kd-index",
+    "kd-unpacked",
+  ]);
+  const inspected = await kdHere([
+    ...["data", "inspect", at("shelf", "packed.jsonl.gz"), "--image-folder", at("pictures")],
+    ...["--index-folder", at("indices", "other"), "--json"],
+  ]);
+  expect(inspected.code, inspected.err).toBe(0);
+  expect(await names()).toEqual(before);
+  expect(await readdir(at("indices", "other"))).toHaveLength(2);
 });
 
 it("flags and --set win over the file; a saved configuration gives the same run; another is refused", async () => {
@@ -314,8 +370,9 @@ it.each([
 });
 
 it("refuses a teacher of another tower, of another processor, or of another number of visual tokens", async () => {
+  const command = ["train", at("train.json"), "--output-dir", at("refused")];
   const train = async (folder: string) =>
-    kdHere(["train", at("train.json"), "--set", `student.vision_tower=${at("tower")}`, "--teacher", folder]);
+    kdHere([...command, "--set", `student.vision_tower=${at("tower")}`, "--teacher", folder]);
   await cp(at("teacher"), at("tilted"), { recursive: true });
   const tensors = [...(await readWeights(at("tilted")))].map(([name, t]) => {
     const data = t.data.slice();
@@ -328,7 +385,7 @@ it("refuses a teacher of another tower, of another processor, or of another numb
     err: expect.stringContaining("got another (vision_tower"),
   });
 
-  const tinted = { ...preprocessorConfig(8), image_mean: [0.4, 0.5, 0.5] };
+  const tinted = { ...siglipProcessorConfig(8), image_mean: [0.4, 0.5, 0.5] };
   await writeFile(at("tilted", "preprocessor_config.json"), JSON.stringify(tinted));
   const { err } = await train(at("tilted"));
   expect(err).toMatch(
@@ -338,6 +395,6 @@ it("refuses a teacher of another tower, of another processor, or of another numb
   const config = { ...(await json("tilted", "config.json")), vision_feature_select_strategy: "default" };
   await writeFile(at("tilted", "config.json"), JSON.stringify(config));
   const more = ["--set", "student.vision_feature_select_strategy=full"];
-  const other = await kdHere(["train", at("train.json"), "--teacher", at("tilted"), ...more]);
+  const other = await kdHere([...command, "--teacher", at("tilted"), ...more]);
   expect(other).toMatchObject({ code: 1, err: expect.stringMatching(/as many visual tokens, got 3 .* and 4 /) });
 });

@@ -11,12 +11,12 @@ it("reads rounds, one image or several, and drops a greeting", () => {
 });
 
 it.each([
-  [{ id: "x" }, /t\.json\[0\]: not a LLaVA record/],
+  [{ id: "x" }, /t\.json\[0\] \(id x\): not a LLaVA record/],
   [{ conversations: [] }, /t\.json\[0\]: not a LLaVA record/],
   [{ conversations: [{ from: "system", value: "" }] }, /t\.json\[0\]: not a LLaVA record/],
   [{ conversations: [{ from: "human", value: 3 }] }, /conversations\[0\]\.value/],
   [{ id: "r", conversations: [human] }, /t\.json\[0\] \(id r\): expected human and gpt turns in pairs, got human/],
-  [{ conversations: [human, human] }, /\(id none\): expected human and gpt turns in pairs, got human, human/],
+  [{ conversations: [human, human] }, /^t\.json\[0\]: expected human and gpt turns in pairs, got human, human/],
   [null, /t\.json\[0\]: not a LLaVA record/],
 ])("names file and index of %j", (record, message) => {
   expect(() => parseConversations([record], { file: "t.json" })).toThrow(message);

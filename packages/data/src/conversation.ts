@@ -20,20 +20,27 @@ export interface Conversation {
 /** Parses one LLaVA record; `where` names file and index in errors. Throws `KD_DATA`. */
 export function parseConversation(record: unknown, where: string): Conversation {
   const parsed = recordSchema.safeParse(record);
+  const given = (record as { id?: unknown } | null | undefined)?.id;
+  const hasId = (typeof given === "string" && given !== "") || typeof given === "number";
+  const named = hasId ? `${where} (id ${String(given).slice(0, 80)})` : where;
   if (!parsed.success)
     throw new KdError(
       "KD_DATA",
-      `${where}: not a LLaVA record; ${z.prettifyError(parsed.error)}; correct or remove it`,
+      `${named}: not a LLaVA record; ${z.prettifyError(parsed.error)}; correct or remove it`,
     );
   const { conversations } = parsed.data;
   const id = parsed.data.id ?? "";
   const image = parsed.data.image ?? [];
   const turns = conversations[0]?.from === "gpt" ? conversations.slice(1) : conversations;
-  const named = `${where} (id ${id === "" ? "none" : id})`;
   if (turns.length === 0 || turns.length % 2 || turns.some((turn, i) => turn.from !== (i % 2 ? "gpt" : "human")))
     throw new KdError(
       "KD_DATA",
-      `${named}: expected human and gpt turns in pairs, got ${turns.map((t) => t.from).join(", ") || "none"}; correct the turns`,
+      `${named}: expected human and gpt turns in pairs, got ${
+        turns
+          .map((t) => t.from)
+          .join(", ")
+          .slice(0, 200) || "none"
+      }; correct the turns`,
     );
   const rounds = [];
   for (let i = 0; i < turns.length; i += 2)

@@ -86,6 +86,22 @@ it("writes the tiles of an image in a row", () => {
   );
 });
 
+it("gives each image the tokens that its size takes", () => {
+  const conversation = {
+    id: "a",
+    images: ["a", "b"],
+    rounds: [{ question: "<image>\n<image>\nboth?", answer: "yes" }],
+  };
+  const { inputIds, imageSpans } = encodeConversation(conversation, { ...options, imageTokens: [4, 2] });
+  expect(imageSpans.map(({ length }) => length)).toEqual([4, 2]);
+  for (const { start, length } of imageSpans)
+    expect(inputIds.slice(start, start + length)).toEqual(Array(length).fill(options.imageTokenId));
+  expect(inputIds.filter((id) => id === options.imageTokenId)).toHaveLength(6);
+  expect(() => encodeConversation(conversation, { ...options, imageTokens: [4] })).toThrow(
+    /tokens of image 1, got those of 1 images/,
+  );
+});
+
 it("cuts the end at maxLength, but never an image", () => {
   const conversation = parseConversation(record("<image><image> what ?", "a star", ["a.png", "b.png"]), "a.json[0]");
   const whole = encodeConversation(conversation, options);

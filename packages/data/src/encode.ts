@@ -20,8 +20,8 @@ export interface EncodeOptions {
   /** One of `templates`, a record of your own, or a model's chat template. */
   readonly template: Template | ChatTemplate;
   readonly imageTokenId: number;
-  /** Visual tokens of an image, or of each of its tiles. */
-  readonly imageTokens: number;
+  /** Visual tokens of an image, or of each of its tiles; a list, one an image in order, where they differ (LLaVA-NeXT). */
+  readonly imageTokens: number | readonly number[];
   /** Stop before the last answer, as a prompt to generate from; nothing is supervised. Default false. */
   readonly prompt?: boolean;
   /** Tiles of each image in order, see `imageProcessor`: so many spans in a row. @defaultValue 1 each */
@@ -62,12 +62,18 @@ export function encodeConversation(conversation: Conversation, options: EncodeOp
         "KD_DATA",
         `conversation ${conversation.id}: expected a whole number of tiles for image ${image}, got ${tiles?.[image]}; give one an image`,
       );
+    const length = typeof imageTokens === "number" ? imageTokens : imageTokens[image];
+    if (length === undefined)
+      throw new KdError(
+        "KD_DATA",
+        `conversation ${conversation.id}: expected the visual tokens of image ${image}, got those of ${(imageTokens as readonly number[]).length} images; give one number an image`,
+      );
     image++;
     const room = (maxLength ?? Number.POSITIVE_INFINITY) - inputIds.length;
-    if (spans * imageTokens > room && !prompt) break;
+    if (spans * length > room && !prompt) break;
     for (let n = 0; n < spans; n++) {
-      imageSpans.push({ start: inputIds.length, length: imageTokens });
-      for (let t = 0; t < imageTokens; t++) {
+      imageSpans.push({ start: inputIds.length, length });
+      for (let t = 0; t < length; t++) {
         inputIds.push(imageTokenId);
         labels.push(IGNORE_INDEX);
       }

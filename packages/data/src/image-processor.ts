@@ -17,6 +17,11 @@ export interface ImageProcessor {
   pixels(image: RgbImage): Float32Array;
   /** One picture as the images that the model sees: itself, or with `anyres` the whole and then the tiles of the best grid in reading order. */
   tiles(image: RgbImage): Float32Array[];
+  /** The grid of tiles that a picture of this size is read in besides the whole; undefined where it is read as one. */
+  grid(image: {
+    readonly width: number;
+    readonly height: number;
+  }): { readonly rows: number; readonly columns: number } | undefined;
   /** How many {@link tiles} a picture of this size becomes, for `encodeConversation`. */
   tileCount(image: { readonly width: number; readonly height: number }): number;
 }
@@ -66,6 +71,11 @@ export function imageProcessor(config: object, options: ImageProcessorOptions = 
     if (settings.aspectRatio === "anyres" && base) return finish(resize(image, { ...base, filter }));
     return finish(resized(image, settings));
   };
+  const gridOf = (image: { readonly width: number; readonly height: number }) => {
+    if (settings.aspectRatio !== "anyres") return undefined;
+    const [height, width] = bestGrid(image, grids);
+    return { rows: height / size.height, columns: width / size.width };
+  };
   return {
     size,
     id: `kd-image-1:${JSON.stringify(settings)}`,
@@ -75,10 +85,10 @@ export function imageProcessor(config: object, options: ImageProcessorOptions = 
       const tiles = gridTiles(image, bestGrid(image, grids), { ...size, filter });
       return [pixels(image), ...tiles.map((tile) => lookUp(tile.data, table))];
     },
+    grid: gridOf,
     tileCount: (image) => {
-      if (settings.aspectRatio !== "anyres") return 1;
-      const [height, width] = bestGrid(image, grids);
-      return 1 + (height / size.height) * (width / size.width);
+      const { rows, columns } = gridOf(image) ?? { rows: 0, columns: 0 };
+      return 1 + rows * columns;
     },
   };
 }

@@ -20,7 +20,7 @@ export type { AspectRatio } from "./processor-config.ts";
 export { type RankBatches, rankBatches } from "./rank-batches.ts";
 export { countWords, recordLength } from "./record-length.ts";
 export { resize } from "./resize.ts";
-export { padSquare, siglipPixels } from "./siglip.ts";
+export { padSquare, siglipPixels, siglipProcessorConfig } from "./siglip.ts";
 export type { RecordSource, SourceRecord } from "./source.ts";
 export { stopAt, textBefore } from "./stop-strings.ts";
 export { stopTokenIds } from "./stop-tokens.ts";

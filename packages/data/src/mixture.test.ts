@@ -29,11 +29,31 @@ it("takes another part each epoch, and all of it over the epochs of one pass", (
   expect(counted(sources, 0, 4)).not.toEqual(counted(sources, 0, 3));
 });
 
+it("loses no part of a record over the epochs, however small a source is", () => {
+  for (const [length, weight, epochs] of [
+    [3, 0.5, 6],
+    [1, 0.25, 4],
+    [7, 2.3, 10],
+  ] as const) {
+    const all = { length: 1, weight: 1 }; // an epoch of a small source alone may be empty
+    const times = Array.from(
+      { length: epochs },
+      (_, epoch) => counted([{ length, weight }, all], epoch)[0] as number[],
+    );
+    const sum = times.reduce((total, each) => total.map((n, i) => n + (each[i] as number)));
+    expect(sum).toEqual(Array(length).fill(weight * epochs));
+  }
+});
+
 it("refuses weights that cannot be, and nothing at all", () => {
   expect(() => mixture([{ length: 1, weight: -1 }], { seed: 0, epoch: 0 })).toThrow(
     /source 0: expected a weight of at least 0, got -1/,
   );
-  expect(() => mixture([{ length: 1, weight: 0 }], { seed: 0, epoch: 0 })).toThrow(/expected records, got none/);
+  expect(() => mixture([{ length: 1, weight: 0 }], { seed: 0, epoch: 0 })).toThrow(/got 0 of 1 sources/);
+  for (const weight of [1e9, 1e300])
+    expect(() => mixture([{ length: 1000, weight }], { seed: 0, epoch: 0 })).toThrow(
+      /expected 1…214000000 records a pass/,
+    );
 });
 
 it("deals every position to exactly one rank, equally many batches each", () => {

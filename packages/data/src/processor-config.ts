@@ -1,6 +1,7 @@
 import { KdError } from "@kd/contract";
 import { z } from "zod";
 import type { ResizeFilter } from "./resize.ts";
+import { siglipProcessorConfig } from "./siglip.ts";
 
 const side = z.int().positive().max(16384);
 const sizeSchema = z.union([
@@ -50,7 +51,6 @@ export interface ProcessorSettings {
 
 /** Pillow's numbers of its filters. */
 const RESAMPLE: readonly ResizeFilter[] = ["nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"];
-const half = [0.5, 0.5, 0.5];
 const clip = {
   size: { shortest_edge: 224 },
   crop_size: 224,
@@ -58,7 +58,6 @@ const clip = {
   image_mean: [0.48145466, 0.4578275, 0.40821073],
   image_std: [0.26862954, 0.26130258, 0.27577711],
 };
-const siglip = { size: { height: 224, width: 224 }, do_center_crop: false, image_mean: half, image_std: half };
 /** LLaVA-1.6's grids, in tiles. */
 const GRIDS = [
   [1, 2],
@@ -70,7 +69,7 @@ const GRIDS = [
 
 /** What Transformers' classes take where a file says nothing. */
 const DEFAULTS: Readonly<Record<string, Partial<z.input<typeof configSchema>>>> = {
-  SiglipImageProcessor: siglip,
+  SiglipImageProcessor: siglipProcessorConfig(224),
   CLIPImageProcessor: clip,
   CLIPFeatureExtractor: clip,
   LlavaImageProcessor: clip,

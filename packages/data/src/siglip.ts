@@ -23,3 +23,18 @@ export function siglipPixels(image: RgbImage, { size, pad = false }: { size: num
   const { data } = resize(pad ? padSquare(image) : image, { width: size, height: size });
   return lookUp(data, [channel, channel, channel]);
 }
+
+/** SigLIP's `preprocessor_config.json`: resized to a square of `size` pixels by bicubic interpolation, −1…1. */
+export function siglipProcessorConfig(size: number): object {
+  return {
+    image_processor_type: "SiglipImageProcessor",
+    size: { height: size, width: size },
+    do_resize: true,
+    resample: 3,
+    do_rescale: true,
+    rescale_factor: 1 / 255,
+    do_normalize: true,
+    image_mean: [0.5, 0.5, 0.5],
+    image_std: [0.5, 0.5, 0.5],
+  };
+}

@@ -48,7 +48,14 @@ export interface TokenizerConfig {
   readonly unk_token?: string | undefined;
   readonly add_bos_token?: boolean | null | undefined;
   readonly model_max_length?: number | null | undefined;
-  readonly chat_template?: string | readonly { readonly name: string; readonly template: string }[] | null | undefined;
+}
+
+/** What a tokenizer's files say to a chat template. */
+export interface ChatSettings {
+  /** Source of the chat template in `tokenizer_config.json` (of several the one named `default`). */
+  readonly chatTemplate: string | undefined;
+  readonly bosToken: string | undefined;
+  readonly eosToken: string | undefined;
 }
 
 /** `tokenizer.json` with nothing missing that the library asks for. */
@@ -69,18 +76,28 @@ export function parseTokenizerFiles(
       "KD_DATA",
       `${file}: not a tokenizer that can be read; ${z.prettifyError(parsed.error)}; pass the parsed file`,
     );
-  const settings = tokenizerConfigSchema.safeParse(config);
-  if (!settings.success)
-    throw new KdError(
-      "KD_DATA",
-      `${file.replace(/tokenizer\.json$/, "tokenizer_config.json")}: ${z.prettifyError(settings.error)}; correct or remove it`,
-    );
+  const settings = parseSettings(config, file.replace(/tokenizer\.json$/, "tokenizer_config.json"));
   const known = new Set(parsed.data.added_tokens.map((token) => token.content));
-  const more = Object.entries(settings.data.added_tokens_decoder ?? {})
+  const more = Object.entries(settings.added_tokens_decoder ?? {})
     .filter(([, token]) => !known.has(token.content))
     .map(([id, token]) => ({ id: Number(id), ...token }));
   return {
     json: { ...parsed.data, added_tokens: [...parsed.data.added_tokens, ...more] },
-    config: settings.data,
+    config: settings,
   };
+}
+
+function parseSettings(config: unknown, file: string): z.output<typeof tokenizerConfigSchema> {
+  const { success, data, error } = tokenizerConfigSchema.safeParse(config);
+  if (!success) throw new KdError("KD_DATA", `${file}: ${z.prettifyError(error)}; correct or remove it`);
+  return data;
+}
+
+/** What a chat template needs of a parsed `tokenizer_config.json`: its source (of several the one named `default`), BOS and EOS. Throws `KD_DATA`. */
+export function chatSettings(config: unknown, file: string): ChatSettings {
+  const { chat_template: found, bos_token: bosToken, eos_token: eosToken } = parseSettings(config, file);
+  const chatTemplate = Array.isArray(found)
+    ? (found.find(({ name }) => name === "default") ?? found[0])?.template
+    : found;
+  return { chatTemplate: chatTemplate ?? undefined, bosToken, eosToken };
 }

@@ -1,6 +1,6 @@
 import { Tokenizer } from "@huggingface/tokenizers";
 import { KdError } from "@kd/contract";
-import { parseTokenizerFiles, type TokenizerConfig } from "./tokenizer-config.ts";
+import { type ChatSettings, chatSettings, parseTokenizerFiles, type TokenizerConfig } from "./tokenizer-config.ts";
 import { type EncodeParts, partsEncoder } from "./tokenizer-parts.ts";
 
 /** What encoding needs of a tokenizer. */
@@ -16,18 +16,14 @@ export interface TextTokenizer {
 }
 
 /** A tokenizer read from Hugging Face files. Tokens that the files do not name are undefined. */
-export interface PretrainedTokenizer extends TextTokenizer {
+export interface PretrainedTokenizer extends TextTokenizer, ChatSettings {
   readonly encodeParts: EncodeParts;
   readonly prefixIds: readonly number[];
   /** Largest id + 1: rows that an embedding needs, see `checkVocabulary`. */
   readonly size: number;
-  readonly bosToken: string | undefined;
-  readonly eosToken: string | undefined;
   readonly padToken: string | undefined;
   /** `model_max_length` in tokens; undefined where the file gives none or an astronomical one. */
   readonly maxLength: number | undefined;
-  /** Source of the chat template in `tokenizer_config.json` (of several the one named `default`). */
-  readonly chatTemplate: string | undefined;
   /** Id of a token as the vocabulary writes it. */
   idOf(token: string): number | undefined;
 }
@@ -42,11 +38,6 @@ function prefixOf(inner: Tokenizer, config: TokenizerConfig): number[] {
   const bare = inner.encode("a", { add_special_tokens: false }).ids;
   const full = inner.encode("a", { add_special_tokens: true }).ids;
   return full.slice(0, Math.max(0, full.indexOf(bare[0] as number)));
-}
-
-function chatTemplateOf({ chat_template: found }: TokenizerConfig): string | undefined {
-  if (typeof found === "string" || found === undefined || found === null) return found ?? undefined;
-  return (found.find(({ name }) => name === "default") ?? found[0])?.template;
 }
 
 /**
@@ -73,7 +64,7 @@ export function createTokenizer(
     }
   };
   const { inner, encodeParts, prefixIds } = open();
-  const { bos_token, eos_token, pad_token, model_max_length } = parsed.config;
+  const { pad_token, model_max_length } = parsed.config;
   let size = 0;
   for (const id of inner.get_vocab().values()) size = Math.max(size, id + 1);
   return {
@@ -86,11 +77,9 @@ export function createTokenizer(
     encodeParts,
     prefixIds,
     size,
-    bosToken: bos_token,
-    eosToken: eos_token,
+    ...chatSettings(config, file),
     padToken: pad_token,
     maxLength: (model_max_length ?? 1e30) < 1e9 ? (model_max_length as number) : undefined,
-    chatTemplate: chatTemplateOf(parsed.config),
     idOf: (token) => inner.token_to_id(token),
   };
 }

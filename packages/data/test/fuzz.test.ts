@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { gzipSync } from "node:zlib";
+import { brotliCompressSync, gzipSync } from "node:zlib";
 import { KdError } from "@kd/contract";
 import { parseSafetensors, serializeSafetensors } from "@kd/safetensors";
 import fc from "fast-check";
@@ -134,7 +134,12 @@ it("an index beside the data", async () => {
   });
 });
 
-function parquet(codec: "SNAPPY" | "UNCOMPRESSED"): Uint8Array {
+const CODECS = ["SNAPPY", "UNCOMPRESSED", "GZIP", "BROTLI"] as const;
+const compressors = {
+  GZIP: (bytes: Uint8Array) => gzipSync(bytes),
+  BROTLI: (bytes: Uint8Array) => brotliCompressSync(bytes),
+};
+function parquet(codec: (typeof CODECS)[number]): Uint8Array {
   const element = (name: string, rest: object) => ({ name, repetition_type: "OPTIONAL" as const, ...rest });
   const bytes = { type: "BYTE_ARRAY" as const };
   const text = { ...bytes, converted_type: "UTF8" as const };
@@ -156,9 +161,9 @@ function parquet(codec: "SNAPPY" | "UNCOMPRESSED"): Uint8Array {
     element("from", text),
     element("value", text),
   ];
-  return new Uint8Array(parquetWriteBuffer({ columnData, schema, codec, rowGroupSize: 4 }));
+  return new Uint8Array(parquetWriteBuffer({ columnData, schema, codec, compressors, rowGroupSize: 4 }));
 }
-it.each(["SNAPPY", "UNCOMPRESSED"] as const)("Parquet, %s", async (codec) => {
+it.each(CODECS)("Parquet, %s", async (codec) => {
   await fuzz(`parquet ${codec}`, 30, mutated(parquet(codec)), (bytes) => readAll(write("f.parquet", bytes)));
 });
 

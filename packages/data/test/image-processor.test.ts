@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { imageProcessor, type RgbImage, resize, siglipPixels } from "../src/index.ts";
+import { imageProcessor, type RgbImage, resize, siglipPixels, siglipProcessorConfig } from "../src/index.ts";
 import { loadImageProcessor, readImage } from "../src/node/index.ts";
 
 // Transformers' processors on pictures of odd sizes: fixtures/generate_images.py
@@ -51,7 +51,9 @@ it("decodes a CMYK JPEG as Pillow", async () => {
 });
 
 it("is siglipPixels for SigLIP, square and padded", () => {
-  const config = { image_processor_type: "SiglipImageProcessor", size: { height: 24, width: 24 } };
+  const config = siglipProcessorConfig(24);
+  const { image_processor_type, size } = config as Record<string, unknown>;
+  expect(imageProcessor({ image_processor_type, size }).id).toBe(imageProcessor(config).id); // the rest is the default
   for (const aspectRatio of ["square", "pad"] as const) {
     const got = imageProcessor(config, { aspectRatio }).pixels(picture(50, 31));
     const want = siglipPixels(picture(50, 31), { size: 24, pad: aspectRatio === "pad" });
@@ -70,6 +72,14 @@ it("cuts tiles of any tower's size, in LLaVA-1.6's grids", () => {
     [72, 24],
   ] as const;
   expect(shapes.map(([width, height]) => processor.tileCount({ width, height }))).toEqual([3, 3, 5, 4, 4]);
+  expect(shapes.map(([width, height]) => processor.grid({ width, height }))).toEqual([
+    { rows: 1, columns: 2 },
+    { rows: 2, columns: 1 },
+    { rows: 2, columns: 2 },
+    { rows: 3, columns: 1 },
+    { rows: 1, columns: 3 },
+  ]);
+  expect(imageProcessor(config).grid({ width: 48, height: 24 })).toBeUndefined();
   const image = picture(48, 24); // fits a grid as it is: each tile is its part, normalised
   const [, left, right] = processor.tiles(image);
   const part = (from: number) => {

@@ -91,6 +91,19 @@ it("finds the chat template where folders keep it", async () => {
   expect(await loadChatTemplate(folderOf({ "tokenizer.json": qwen2 }))).toBeUndefined();
 });
 
+it("reads no tokenizer for a chat template, and none of the tokenizer's files beside a loaded tokenizer", async () => {
+  const messages = [{ role: "user" as const, content: "hi" }];
+  const config = { chat_template: "{{ bos_token }}{{ messages[0].content }}", bos_token: "<|im_start|>" };
+  const damaged = folderOf({ "tokenizer.json": "{", "tokenizer_config.json": config });
+  expect((await loadChatTemplate(damaged))?.render(messages)).toBe("<|im_start|>hi");
+  const tokenizer = createTokenizer(qwen2, config);
+  const bare = folderOf({ "tokenizer_config.json": "{", "special_tokens_map.json": "{" });
+  expect((await loadChatTemplate(bare, { tokenizer }))?.render(messages)).toBe("<|im_start|>hi");
+  await expect(loadChatTemplate(bare)).rejects.toThrow(/tokenizer_config\.json: expected a JSON object/);
+  const wrong = folderOf({ "tokenizer_config.json": { bos_token: 3 } });
+  await expect(loadChatTemplate(wrong)).rejects.toThrow(/tokenizer_config\.json: .*bos_token/s);
+});
+
 it.each([
   [{}, /tokenizer\.json: expected a fast tokenizer, got no such file/],
   [{ "tokenizer.json": "{" }, /tokenizer\.json: expected a JSON object, got SyntaxError/],

@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { syncEngines } from "../../tensor-core/test/engines.ts";
 import { runsOf } from "../../tensor-core/test/runs.ts";
 import { checkNothing, checkTidyAndFinite, close, numberOf } from "../test/loss-checks.ts";
+import { dot, meanOf } from "../test/matrices.ts";
 import { alignedLayers, attentionAlignment } from "./index.ts";
 
 type Maps = number[][][][]; // [B, H, T, T]
@@ -17,9 +18,6 @@ interface Case {
   readonly teacher: Maps[][];
   readonly spans: Span[];
 }
-
-const meanOf = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length;
-const dot = (a: readonly number[], b: readonly number[]): number => a.reduce((s, x, i) => s + x * (b[i] as number), 0);
 
 /** One image's block of the mean over heads. */
 const block = (maps: Maps, { sample, start, length }: Span): number[][] =>

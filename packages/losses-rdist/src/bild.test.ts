@@ -3,15 +3,8 @@ import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { syncEngines } from "../../tensor-core/test/engines.ts";
 import { runsOf } from "../../tensor-core/test/runs.ts";
-import {
-  checkNothing,
-  checkSlopes,
-  checkTidyAndFinite,
-  close,
-  type Matrix,
-  numberOf,
-  tensorOfMatrix,
-} from "../test/loss-checks.ts";
+import { checkNothing, checkSlopes, checkTidyAndFinite, close, numberOf } from "../test/loss-checks.ts";
+import { type Matrix, product, tensorOfMatrix } from "../test/matrices.ts";
 import { bild } from "./index.ts";
 
 const logSoftmax = (x: number[]): number[] => {
@@ -72,8 +65,6 @@ const cases = (scale: number) =>
       }),
     );
 const runs = runsOf(4, 60);
-const product = (hidden: Matrix, head: Matrix): Matrix =>
-  hidden.map((h) => head.map((w) => h.reduce((s, x, i) => s + x * (w[i] as number), 0)));
 
 describe.each(syncEngines)("bild on %s", (engine) => {
   beforeAll(async () => {

@@ -3,21 +3,12 @@ import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { syncEngines } from "../../tensor-core/test/engines.ts";
 import { runsOf } from "../../tensor-core/test/runs.ts";
-import {
-  checkNothing,
-  checkSlopes,
-  checkTidyAndFinite,
-  close,
-  type Matrix,
-  numberOf,
-  tensorOfMatrix,
-} from "../test/loss-checks.ts";
+import { checkNothing, checkSlopes, checkTidyAndFinite, close, numberOf } from "../test/loss-checks.ts";
+import { dot, type Matrix, matrices, meanOf, product, tensorOfMatrix } from "../test/matrices.ts";
 import { hiddenCosine, hiddenMse } from "./index.ts";
 
-const dot = (a: readonly number[], b: readonly number[]): number => a.reduce((s, x, i) => s + x * (b[i] as number), 0);
 const project = (student: Matrix, weight?: Matrix): Matrix =>
-  weight === undefined ? student : student.map((row) => weight.map((w) => dot(row, w)));
-const meanOf = (values: number[]): number => values.reduce((a, b) => a + b, 0) / values.length;
+  weight === undefined ? student : product(student, weight);
 
 const losses = {
   hiddenMse: {
@@ -30,15 +21,10 @@ const losses = {
   },
 };
 const grid = (rows: number, columns: number): fc.Arbitrary<Matrix> =>
-  fc.array(
-    fc.array(
-      fc.integer({ min: -16, max: 16 }).map((x) => x / 8),
-      { minLength: columns, maxLength: columns },
-    ),
-    {
-      minLength: rows,
-      maxLength: rows,
-    },
+  matrices(
+    rows,
+    columns,
+    fc.integer({ min: -16, max: 16 }).map((x) => x / 8),
   );
 const cases = fc
   .record({ n: fc.integer({ min: 1, max: 4 }), d: fc.integer({ min: 1, max: 4 }), e: fc.integer({ min: 1, max: 4 }) })

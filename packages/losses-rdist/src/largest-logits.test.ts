@@ -1,15 +1,13 @@
-import { matMul, memory, type Tensor2D, tensor, tidy, useBackend } from "@kd/tensor-core";
+import { matMul, memory, type Tensor2D, tidy, useBackend } from "@kd/tensor-core";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { syncEngines } from "../../tensor-core/test/engines.ts";
 import { runsOf } from "../../tensor-core/test/runs.ts";
+import { type Matrix, matrices, tensorOfMatrix as of } from "../test/matrices.ts";
 import { largest, pickIds } from "./largest-logits.ts";
 
-const matrix = (rows: number, columns: number): fc.Arbitrary<number[][]> =>
-  fc.array(fc.array(fc.integer({ min: -99, max: 99 }), { minLength: columns, maxLength: columns }), {
-    minLength: rows,
-    maxLength: rows,
-  });
+const matrix = (rows: number, columns: number): fc.Arbitrary<Matrix> =>
+  matrices(rows, columns, fc.integer({ min: -99, max: 99 }));
 const cases = fc
   .record({ n: fc.integer({ min: 1, max: 5 }), v: fc.integer({ min: 2, max: 7 }), d: fc.integer({ min: 1, max: 3 }) })
   .chain(({ n, v, d }) =>
@@ -21,7 +19,6 @@ const cases = fc
       atOnce: fc.integer({ min: 1, max: 40 }),
     }),
   );
-const of = (values: number[][]): Tensor2D => tensor(values) as Tensor2D;
 /** Without the sign of zeros, which is not the same on every engine. */
 const plain = (row: number[] | undefined): number[] | undefined => row?.map((x) => x + 0);
 const top = (row: number[], k: number): number[] => [...row].sort((a, b) => b - a).slice(0, k);

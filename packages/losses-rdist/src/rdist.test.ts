@@ -3,25 +3,15 @@ import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { syncEngines } from "../../tensor-core/test/engines.ts";
 import { runsOf } from "../../tensor-core/test/runs.ts";
-import {
-  type Case,
-  cases,
-  forms,
-  logitsOf,
-  type Rows,
-  reference,
-  type Side,
-  tensorOfRows,
-} from "../test/relation-cases.ts";
+import { close, numberOf } from "../test/loss-checks.ts";
+import { type Rows, tensorOfMatrix } from "../test/matrices.ts";
+import { type Case, cases, forms, logitsOf, reference, type Side } from "../test/relation-cases.ts";
 import { type RdistForm, type RdistOptions, rdist, selfCorrelations } from "./index.ts";
 
-const factors = ({ hidden, head }: Side) => ({ hidden: tensorOfRows(hidden), head: tensorOfRows(head) });
-const dense = (side: Side) => tensorOfRows(logitsOf(side));
-const value = (of: () => Tensor): number => tidy(() => of().dataSync()[0] as number);
+const factors = ({ hidden, head }: Side) => ({ hidden: tensorOfMatrix(hidden), head: tensorOfMatrix(head) });
+const dense = (side: Side) => tensorOfMatrix(logitsOf(side));
 const distanceOf = ({ student, teacher, lengths }: Case, more: Partial<RdistOptions> = {}): number =>
-  value(() => rdist({ student: factors(student), teacher: factors(teacher), lengths, ...more }));
-const close = (a: number, b: number, by = 2e-5): void =>
-  expect(Math.abs(a - b)).toBeLessThanOrEqual(by * (1 + Math.abs(b)));
+  numberOf(() => rdist({ student: factors(student), teacher: factors(teacher), lengths, ...more }));
 
 /** Gradients of hidden and head, in arrays. */
 function slopes({ student, teacher, lengths }: Case, form: RdistForm): [number[][], number[][]] {
@@ -63,7 +53,7 @@ describe.each(syncEngines)("rdist on %s", (engine) => {
         close(got, expected);
         expect(got).toBeGreaterThan(-1e-6);
         expect(got).toBeLessThan(1 + 1e-6);
-        const see = form.over === "hidden" ? (side: Side) => tensorOfRows(side.hidden) : dense;
+        const see = form.over === "hidden" ? (side: Side) => tensorOfMatrix(side.hidden) : dense;
         close(distanceOf(given, { ...form, student: see(given.student), teacher: see(given.teacher) }), expected);
       }),
       runsOf(5, 200),
@@ -111,8 +101,8 @@ describe.each(syncEngines)("rdist on %s", (engine) => {
         [1, 0],
         [1, 0],
       ],
-    ].map(tensorOfRows) as [Tensor2D, Tensor2D];
-    expect(value(() => rdist({ student: one, teacher: two, lengths: [2] }))).toBeCloseTo(1 - Math.SQRT1_2, 5);
+    ].map((rows) => tensorOfMatrix(rows)) as [Tensor2D, Tensor2D];
+    expect(numberOf(() => rdist({ student: one, teacher: two, lengths: [2] }))).toBeCloseTo(1 - Math.SQRT1_2, 5);
   });
 
   it("does not see a rotation of hidden space that the head shares", () => {
@@ -153,7 +143,7 @@ describe.each(syncEngines)("rdist on %s", (engine) => {
       fc.property(cases(), logitForms, (given, form) => {
         fc.pre(reference(given, form) !== undefined && form.centre !== "none");
         const teacher = dense(given.teacher);
-        const at = (z: Rows) => distanceOf(given, { ...form, student: tensorOfRows(z), teacher });
+        const at = (z: Rows) => distanceOf(given, { ...form, student: tensorOfMatrix(z), teacher });
         const z = logitsOf(given.student);
         close(at(z.map((row) => row.map((x, j) => x + 4 * j))), at(z), 5e-5);
         if (form.centre === "both") close(at(z.map((row, i) => row.map((x) => x + 4 * i))), at(z), 5e-5);
@@ -181,7 +171,7 @@ describe.each(syncEngines)("rdist on %s", (engine) => {
         let at = 0;
         const parts = lengths.map((n) => {
           const rows = Int32Array.from({ length: n }, () => at++);
-          return value(() =>
+          return numberOf(() =>
             rdist({
               student: factors(student),
               teacher: factors(teacher),
@@ -221,13 +211,13 @@ describe.each(syncEngines)("rdist on %s", (engine) => {
   });
 
   const z = () =>
-    tensorOfRows([
+    tensorOfMatrix([
       [1, 2, 3],
       [0, 1, 0],
       [2, 0, 1],
     ]);
   const other = () =>
-    tensorOfRows([
+    tensorOfMatrix([
       [3, 1, 0],
       [2, 2, 2],
       [1, 0, 0],
@@ -243,14 +233,14 @@ describe.each(syncEngines)("rdist on %s", (engine) => {
     const [student, teacher] = [z(), other()];
     for (const form of [{}, { centre: "tokens" as const, unitRows: true }])
       close(
-        value(() => rdist({ student, teacher, lengths: [1, 0, 2], ...form })),
-        value(() => rdist({ student, teacher, lengths: [1, 2], ...form })),
+        numberOf(() => rdist({ student, teacher, lengths: [1, 0, 2], ...form })),
+        numberOf(() => rdist({ student, teacher, lengths: [1, 2], ...form })),
       );
   });
 
   it("says nothing of one token that is centred: it has no relations", () => {
-    expect(value(() => rdist({ student: z(), teacher: other(), lengths: [1, 1, 1], centre: "tokens" }))).toBe(0);
-    const one = value(() => rdist({ student: z(), teacher: tensorOfRows([[0], [0], [0]]), lengths: [3] }));
+    expect(numberOf(() => rdist({ student: z(), teacher: other(), lengths: [1, 1, 1], centre: "tokens" }))).toBe(0);
+    const one = numberOf(() => rdist({ student: z(), teacher: tensorOfMatrix([[0], [0], [0]]), lengths: [3] }));
     expect(one).toBe(1); // the student has a direction, the teacher none
   });
 
@@ -265,8 +255,8 @@ describe.each(syncEngines)("rdist on %s", (engine) => {
       });
     expect(grads(run)([hidden])).toHaveLength(1);
     close(
-      value(() => run(hidden)),
-      value(() =>
+      numberOf(() => run(hidden)),
+      numberOf(() =>
         rdist({ student: { hidden: constant(hidden), head }, teacher: other(), lengths: [3], centre: "both" }),
       ),
     );
@@ -277,7 +267,7 @@ describe.each(syncEngines)("rdist on %s", (engine) => {
     const grams = tidy(() => selfCorrelations({ from: teacher, lengths: [3] }));
     expect(() => rdist({ student, teacher, lengths: [2] })).toThrow(/lengths must .* 3 rows, got 2 of 1 spans/);
     expect(() => rdist({ student, teacher, lengths: [4, -1] })).toThrow(/lengths must be whole/);
-    expect(() => rdist({ student, teacher: tensorOfRows([[1, 2, 3]]), lengths: [3] })).toThrow(
+    expect(() => rdist({ student, teacher: tensorOfMatrix([[1, 2, 3]]), lengths: [3] })).toThrow(
       /same number of tokens, got 3 and 1 rows; let/,
     );
     expect(() => rdist({ student, teacher: { grams }, lengths: [1, 2] })).toThrow(

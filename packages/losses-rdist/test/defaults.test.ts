@@ -3,7 +3,8 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { syncEngines } from "../../tensor-core/test/engines.ts";
 import { bild, type RdistForm, rdist, selfCorrelations } from "../src/index.ts";
 import { topIds } from "../src/top-ids.ts";
-import { checkNothing, close, numberOf, tensorOfMatrix } from "./loss-checks.ts";
+import { checkNothing, close, numberOf } from "./loss-checks.ts";
+import { tensorOfMatrix } from "./matrices.ts";
 
 // three tokens of different lengths, and vocabularies of different size
 const student = [

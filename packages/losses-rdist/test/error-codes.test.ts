@@ -9,7 +9,7 @@ import {
   rdist,
   selfCorrelations,
 } from "../src/index.ts";
-import { tensorOfMatrix } from "./loss-checks.ts";
+import { tensorOfMatrix } from "./matrices.ts";
 
 // a program reads the code, a person the message: other tests are about that
 const z = () =>

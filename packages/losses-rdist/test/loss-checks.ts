@@ -1,9 +1,6 @@
-import { grads, memory, type Scalar, type Tensor, type Tensor2D, tensor, tidy } from "@kd/tensor-core";
+import { grads, memory, type Scalar, type Tensor, type Tensor2D, tidy } from "@kd/tensor-core";
 import { expect } from "vitest";
-
-export type Matrix = number[][];
-export const tensorOfMatrix = (rows: Matrix, width: number = rows[0]?.length ?? 0): Tensor2D =>
-  tensor(rows.flat(), [rows.length, width], "float32") as Tensor2D;
+import { type Matrix, tensorOfMatrix } from "./matrices.ts";
 
 export const close = (a: number, b: number, by = 2e-5): void =>
   expect(Math.abs(a - b), `${a} against ${b}`).toBeLessThanOrEqual(by * (1 + Math.abs(b)));

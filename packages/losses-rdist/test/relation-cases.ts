@@ -1,8 +1,7 @@
-import { type Tensor2D, tensor } from "@kd/tensor-core";
 import fc from "fast-check";
 import type { RdistForm } from "../src/index.ts";
+import { dot, type Matrix, matrices, meanOf, product, type Rows } from "./matrices.ts";
 
-export type Rows = readonly (readonly number[])[];
 /** Logits H·Wᵀ as factors. */
 export interface Side {
   readonly hidden: Rows;
@@ -15,16 +14,11 @@ export interface Case {
 }
 
 /** Numbers on a grid: differences are either 0 or far from it, as a matrix of almost nothing has no direction that float32 could keep. */
-const matrix = (rows: number, columns: number, scale: number): fc.Arbitrary<number[][]> =>
-  fc.array(
-    fc.array(
-      fc.integer({ min: -16, max: 16 }).map((x) => (x * scale) / 16),
-      { minLength: columns, maxLength: columns },
-    ),
-    {
-      minLength: rows,
-      maxLength: rows,
-    },
+const onGrid = (rows: number, columns: number, scale: number): fc.Arbitrary<Matrix> =>
+  matrices(
+    rows,
+    columns,
+    fc.integer({ min: -16, max: 16 }).map((x) => (x * scale) / 16),
   );
 
 /** Spans of both sides, of different widths; `sameVocabulary` for cases in which each id must have a counterpart. */
@@ -40,7 +34,7 @@ export const cases = ({ scale = 2, sameVocabulary = false } = {}): fc.Arbitrary<
     .chain(({ lengths, v, more, d, e }) => {
       const rows = lengths.reduce((a, b) => a + b, 0);
       const side = (ids: number, width: number) =>
-        fc.record({ hidden: matrix(rows, width, scale), head: matrix(ids, width, scale) });
+        fc.record({ hidden: onGrid(rows, width, scale), head: onGrid(ids, width, scale) });
       return fc.record({ student: side(v, d), teacher: side(v + more, e), lengths: fc.constant(lengths) });
     });
 
@@ -51,14 +45,9 @@ export const forms: fc.Arbitrary<Required<RdistForm>> = fc.record({
   flavour: fc.constantFrom("per-span", "whole-batch"),
 });
 
-export const tensorOfRows = (rows: Rows): Tensor2D =>
-  tensor(rows.flat(), [rows.length, rows[0]?.length ?? 0], "float32") as Tensor2D;
-const dot = (a: readonly number[], b: readonly number[]): number =>
-  a.reduce((sum, x, i) => sum + x * (b[i] as number), 0);
-export const logitsOf = ({ hidden, head }: Side): number[][] => hidden.map((h) => head.map((w) => dot(h, w)));
+export const logitsOf = ({ hidden, head }: Side): Matrix => product(hidden, head);
 
-const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length;
-const centredRow = (row: readonly number[]): number[] => row.map((x) => x - mean(row));
+const centredRow = (row: readonly number[]): number[] => row.map((x) => x - meanOf(row));
 
 /** One side's matrices in float64, from the definition. */
 function gramsOf(side: Side, lengths: readonly number[], form: RdistForm, ids: number): number[][] {
@@ -68,7 +57,7 @@ function gramsOf(side: Side, lengths: readonly number[], form: RdistForm, ids: n
     let z = all.slice(at, at + n).map((row) => [...row]);
     at += n;
     if (form.centre === "tokens" || form.centre === "both") {
-      const common = (z[0] ?? []).map((_, j) => mean(z.map((row) => row[j] as number)));
+      const common = (z[0] ?? []).map((_, j) => meanOf(z.map((row) => row[j] as number)));
       z = z.map((row) => row.map((x, j) => x - (common[j] as number)));
     }
     if (form.centre === "both") z = z.map(centredRow);
@@ -95,7 +84,7 @@ export function reference({ student, teacher, lengths }: Case, form: RdistForm):
     return 1 - (aa === 0 || bb === 0 ? 0 : dot(a, b) / Math.sqrt(aa) / Math.sqrt(bb));
   };
   if (form.flavour === "whole-batch") return distance(ours.flat(), theirs.flat());
-  return mean(ours.map((g, i) => distance(g, theirs[i] as number[])));
+  return meanOf(ours.map((g, i) => distance(g, theirs[i] as number[])));
 }
 
 /** A row that its centring left next to nothing of: float32 and float64 disagree about its direction. */

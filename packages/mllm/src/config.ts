@@ -2,6 +2,7 @@ import { KdError } from "@kd/contract";
 import { type SlmConfig, slmConfigSchema } from "@kd/slm";
 import { type VisionConfig, visionConfigSchema } from "@kd/vision-encoder";
 import { z } from "zod";
+import { checkTiles } from "./pack-tiles.ts";
 
 /** A vision-language model of the LLaVA family, under the names of Hugging Face's `config.json`. */
 export interface LlavaConfig {
@@ -15,6 +16,8 @@ export interface LlavaConfig {
   readonly vision_feature_select_strategy: "default" | "full";
   /** Hugging Face's default is true. */
   readonly multimodal_projector_bias: boolean;
+  /** Of LLaVA-NeXT alone, which reads a picture in tiles: `[height, width]` of the grids to choose from, in pixels. */
+  readonly image_grid_pinpoints?: readonly (readonly [height: number, width: number])[];
 }
 
 const llavaConfigSchema = z
@@ -33,14 +36,46 @@ const llavaConfigSchema = z
     path: ["image_token_index"],
   });
 
+/** LLaVA-NeXT's own; its kin pack tiles in other ways. */
+const tiledSchema = z.object({
+  image_grid_pinpoints: z
+    .array(z.tuple([z.int().positive(), z.int().positive()]))
+    .min(1)
+    .default([
+      [336, 672],
+      [672, 336],
+      [672, 672],
+      [1008, 336],
+      [336, 1008],
+    ]),
+  use_image_newline_parameter: z.literal(true).default(true),
+});
+const typeSchema = z.object({ model_type: z.enum(["llava_next", "llava_next_video", "llava_onevision"]) });
+
 /**
  * Reads a LLaVA `config.json`.
  *
+ * @param options.tiles LLaVA-NeXT, too, whose batches need `pictures`. @defaultValue false: refused
  * @throws KdError `KD_CONFIG` naming the field.
  */
-export function parseLlavaConfig(value: unknown, where = "config.json"): LlavaConfig {
+export function parseLlavaConfig(
+  value: unknown,
+  where = "config.json",
+  { tiles = false }: { readonly tiles?: boolean } = {},
+): LlavaConfig {
+  const type = typeSchema.safeParse(value).data?.model_type;
+  if (type !== undefined && (type !== "llava_next" || !tiles))
+    throw new KdError(
+      "KD_CONFIG",
+      `${where}: expected model_type llava, one image of equally many tokens a picture, got ${type}, which sets the tiles of a picture together, as many tokens as its size gives; ${type === "llava_next" ? "only answering, inspecting and converting do that so far; take a LLaVA-1.5 or TinyLLaVA model here" : "its way of packing is missing here; take a LLaVA-1.5, LLaVA-NeXT or TinyLLaVA model"}`,
+    );
   const { success, data, error } = llavaConfigSchema.safeParse(value);
   if (!success) throw new KdError("KD_CONFIG", `${where}: ${z.prettifyError(error)}; correct the file`);
   const { projector_hidden_act: _, tie_word_embeddings: __, ...config } = data;
-  return config;
+  if (type === undefined) return config;
+  const tiled = tiledSchema.safeParse(value);
+  if (!tiled.success) throw new KdError("KD_CONFIG", `${where}: ${z.prettifyError(tiled.error)}; correct the file`);
+  const next = { ...config, image_grid_pinpoints: tiled.data.image_grid_pinpoints };
+  checkTiles(next, where);
+  return next;
 }

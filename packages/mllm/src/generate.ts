@@ -1,7 +1,7 @@
 import type { TokenBatch } from "@kd/contract";
 import { collectRows, type DecodingOptions, decodeTokens, type TokenStep } from "@kd/slm";
 import { gatherRows, reshape, type Tensor2D, type Tensor3D, tensor1d, tidy } from "@kd/tensor-core";
-import { embedInputs } from "./embed-inputs.ts";
+import { embedInputs, type LlavaBatch } from "./embed-inputs.ts";
 import type { Llava } from "./llava.ts";
 
 /** Length, sampling, penalties and ends; greedy where nothing is said. */
@@ -13,14 +13,14 @@ export type GenerateOptions = DecodingOptions;
  *
  * @throws KdError `KD_CONFIG` for an option that cannot be, `KD_DATA` for a sample without a token or with other images than its spans say.
  */
-export function generate(model: Llava, batch: TokenBatch, options: GenerateOptions): Promise<number[][]> {
+export function generate(model: Llava, batch: LlavaBatch, options: GenerateOptions): Promise<number[][]> {
   return collectRows(generateStream(model, batch, options), batch.shape[0]);
 }
 
 /** The same, yielding the ids of each step, one a sample, as soon as they are known; undefined for a sample that has ended. */
 export async function* generateStream(
   model: Llava,
-  batch: TokenBatch,
+  batch: LlavaBatch,
   options: GenerateOptions,
 ): AsyncGenerator<TokenStep, void, undefined> {
   const { config, params, tower } = model;

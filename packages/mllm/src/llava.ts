@@ -10,8 +10,8 @@ import {
   type VisionLanguageModel,
 } from "@kd/tensor-core";
 import type { LlavaConfig } from "./config.ts";
-import { embedInputs } from "./embed-inputs.ts";
-import { PROJECTOR, VISION } from "./names.ts";
+import { embedInputs, type LlavaBatch } from "./embed-inputs.ts";
+import { NEWLINE_NAME, PROJECTOR, VISION } from "./names.ts";
 import { towerHash } from "./tower-hash.ts";
 
 /** A vision-language model of the LLaVA family: tower, projector and language model in one map of parameters. */
@@ -19,6 +19,7 @@ export interface Llava extends VisionLanguageModel {
   readonly config: LlavaConfig;
   /** Hash of the tower: features computed by another are refused. */
   readonly tower: string;
+  forward(batch: LlavaBatch, options?: ForwardOptions): ForwardOutput;
 }
 
 /** What a model is made of. */
@@ -40,10 +41,10 @@ export function llavaOf({ config, params, tower }: Pick<Llava, "config" | "param
   const names = [...params.keys()];
   const groups = {
     vision: names.filter((name) => name.startsWith(VISION)),
-    projector: names.filter((name) => name.startsWith(PROJECTOR)),
+    projector: names.filter((name) => name.startsWith(PROJECTOR) || name === NEWLINE_NAME),
     slm: trainedNames(names.filter((name) => name.startsWith("language_model."))),
   };
-  const forward = (batch: TokenBatch, options: ForwardOptions = {}): ForwardOutput =>
+  const forward = (batch: LlavaBatch, options: ForwardOptions = {}): ForwardOutput =>
     tidy(() => {
       const embeddings = embedInputs({ config, params, tower, batch, ...options });
       const mask = padsRight(batch)

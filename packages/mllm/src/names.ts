@@ -4,6 +4,8 @@ import type { LlavaConfig } from "./config.ts";
 import { featureWidth } from "./visual-tokens.ts";
 
 export const PROJECTOR = "multi_modal_projector.";
+/** LLaVA-NeXT's: a token after each row of a picture's tiles. */
+export const NEWLINE_NAME = "image_newline";
 export const VISION = "vision_tower.";
 
 /** Every parameter that the model reads, with its shape, under Hugging Face's older names (`language_model.model.…`). */
@@ -17,6 +19,7 @@ export function llavaShapes(config: LlavaConfig): Map<string, readonly number[]>
     shapes.set(`${PROJECTOR}${layer}.weight`, [to, inputs]);
     if (config.multimodal_projector_bias) shapes.set(`${PROJECTOR}${layer}.bias`, [to]);
   }
+  if (config.image_grid_pinpoints !== undefined) shapes.set(NEWLINE_NAME, [to]);
   return shapes;
 }
 
@@ -30,7 +33,7 @@ export function olderName(name: string): string {
   if (name === "lm_head.weight") return "language_model.lm_head.weight";
   if (name.startsWith("model.language_model.")) return name.replace("model.language_model.", "language_model.model.");
   return name
-    .replace(/^model\.(vision_tower|multi_modal_projector)\./, "$1.")
+    .replace(/^model\.(vision_tower\.|multi_modal_projector\.|image_newline$)/, "$1")
     .replace(/^vision_tower\._vision_tower\./, VISION)
     .replace(/^connector\._connector\.([02])\./, (_, layer: string) => `${PROJECTOR}${TINY_LLAVA[layer]}.`);
 }

@@ -66,13 +66,17 @@ interface Trained {
   readonly weights: Float32Array[];
 }
 
-async function trained(steps: readonly (readonly TokenBatch[])[], learningRate: number): Promise<Trained> {
+async function trained(
+  steps: readonly (readonly TokenBatch[])[],
+  learningRate: number,
+  stage: keyof typeof stages = "dft",
+): Promise<Trained> {
   const [student, teacher] = [await load("student_init"), await load("teacher")];
-  const names = trainableNames(stages.dft, student);
+  const names = trainableNames(stages[stage], student);
   const state = initOptimizerState(student.params, names);
   const reports: TrainReport[] = [];
   const options = { totalSteps: steps.length, learningRate, maxGradNorm: 1e9, warmupRatio: 0, state };
-  for await (const report of trainStage({ stage: stages.dft, student, teacher, steps, ...options }))
+  for await (const report of trainStage({ stage: stages[stage], student, teacher, steps, ...options }))
     reports.push(report);
   const gradients = await Promise.all(state.m.map(async (m) => (await valuesOf(m)).map((x) => x / 0.1)));
   const weights = await Promise.all(names.map((name) => valuesOf(student.params.get(name) as Tensor)));
@@ -102,27 +106,34 @@ describe.each(engines)("one by one on %s", (engine) => {
     await useBackend({ engine, blas: false });
   });
 
-  it("a batch of n is n of one, accumulated: terms to 1e-6, gradients to 1e-5", async () => {
-    const whole = await trained([[joined(samples)]], 0);
-    const alone = await trained([samples], 0);
-    expectSameTerms(alone.reports[0] as TrainReport, whole.reports[0] as TrainReport, 1e-6);
-    expect(apart(whole.gradients, alone.gradients)).toBeLessThan(1e-5);
-    expect(Math.max(...whole.gradients.flatMap((values) => [...values].map(Math.abs)))).toBeGreaterThan(0.01);
-    const halves = await trained([[joined(samples.slice(0, 3)), joined(samples.slice(3).reverse())]], 0);
-    expectSameTerms(halves.reports[0] as TrainReport, whole.reports[0] as TrainReport, 1e-6);
-    expect(apart(whole.gradients, halves.gradients)).toBeLessThan(1e-5);
-  });
+  it.each(["pt", "dpt", "sft", "dft"] as const)(
+    "a batch of n is n of one in %s: terms to 1e-6, gradients to 1e-5",
+    async (stage) => {
+      const whole = await trained([[joined(samples)]], 0, stage);
+      const alone = await trained([samples], 0, stage);
+      expectSameTerms(alone.reports[0] as TrainReport, whole.reports[0] as TrainReport, 1e-6);
+      expect(apart(whole.gradients, alone.gradients)).toBeLessThan(1e-5);
+      expect(Math.max(...whole.gradients.flatMap((values) => [...values].map(Math.abs)))).toBeGreaterThan(0.01);
+      const halves = await trained([[joined(samples.slice(0, 3)), joined(samples.slice(3).reverse())]], 0, stage);
+      expectSameTerms(halves.reports[0] as TrainReport, whole.reports[0] as TrainReport, 1e-6);
+      expect(apart(whole.gradients, halves.gradients)).toBeLessThan(1e-5);
+    },
+  );
 
-  it("and after three steps of AdamW the weights are the same to 1e-4", async () => {
-    const whole = await trained(
-      steps.map((step) => [joined(step)]),
-      2e-3,
-    );
-    const alone = await trained(steps, 2e-3);
-    expect(apart(whole.weights, alone.weights)).toBeLessThan(1e-4);
-    const [before, after] = [await trained([], 0), whole];
-    expect(apart(before.weights, after.weights)).toBeGreaterThan(1e-3);
-  });
+  it.each(["dpt", "sft", "dft"] as const)(
+    "and after three steps of AdamW in %s the weights are the same to 1e-4",
+    async (stage) => {
+      const whole = await trained(
+        steps.map((step) => [joined(step)]),
+        2e-3,
+        stage,
+      );
+      const alone = await trained(steps, 2e-3, stage);
+      expect(apart(whole.weights, alone.weights)).toBeLessThan(1e-4);
+      const [before, after] = [await trained([], 0, stage), whole];
+      expect(apart(before.weights, after.weights)).toBeGreaterThan(1e-3);
+    },
+  );
 
   it("padding changes no term and no gradient, whatever stands in it", async () => {
     for (const sample of samples.slice(0, 3)) {

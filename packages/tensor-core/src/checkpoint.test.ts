@@ -1,10 +1,10 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { syncEngines } from "../test/engines.ts";
+import { random } from "../test/tensors.ts";
 import {
   add,
   checkpoint,
   constant,
-  createRng,
   linear,
   memory,
   mul,
@@ -12,7 +12,6 @@ import {
   rmsNorm,
   sum,
   type Tensor,
-  tensor,
   tidy,
   useBackend,
   type Variable,
@@ -20,13 +19,6 @@ import {
   variableGrads,
 } from "./index.ts";
 
-const random = (shape: number[], seed: number): Tensor => {
-  const rng = createRng(seed);
-  return tensor(
-    Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => rng.normal()),
-    shape,
-  );
-};
 type Block = { x: Operand; norm: Operand; weight: Operand; idle: Operand };
 const block = ({ x, norm, weight }: Block): Tensor =>
   add("constant" in x ? x.constant : x, linear(rmsNorm(x, norm as never), weight as never));
@@ -37,11 +29,11 @@ describe.each(syncEngines)("checkpoint on %s", (engine) => {
   });
 
   const make = () => ({
-    x: variable(random([3, 4], 1)),
-    norms: [variable(random([4], 2)), variable(random([4], 3))],
-    weight: variable(random([4, 4], 4)), // of both blocks
-    idle: variable(random([2], 5)),
-    probe: random([3, 4], 6),
+    x: variable(random(1, 3, 4)),
+    norms: [variable(random(2, 4)), variable(random(3, 4))],
+    weight: variable(random(4, 4, 4)), // of both blocks
+    idle: variable(random(5, 2)),
+    probe: random(6, 3, 4),
   });
   /** Two blocks and a stock op between them, plain or checkpointed. */
   const loss = (

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { syncEngines } from "../test/engines.ts";
+import { random as floats } from "../test/tensors.ts";
 import {
   add,
   constant,
@@ -55,14 +56,6 @@ function random(shape: number[], format: HalfFormat, seed: number): Tensor {
   return halfTensor({ format, words, shape });
 }
 
-const floats = (shape: number[], seed: number): Tensor => {
-  const rng = createRng(seed);
-  return tensor(
-    Float32Array.from({ length: sized(shape) }, () => rng.normal()),
-    shape,
-  );
-};
-
 describe.each(syncEngines)("half tensors on %s", (engine) => {
   beforeAll(async () => {
     await useBackend({ engine, blas: false });
@@ -117,7 +110,7 @@ describe.each(syncEngines)("half tensors on %s", (engine) => {
   it.each(OPS)(
     "%s gives what float32 weights of the same numbers give, and keeps them in 16 bits",
     (_, shapes, run) => {
-      const x = floats([3, 5], 9);
+      const x = floats(9, 3, 5);
       const halves = shapes.map((shape, i) => random(shape, "bf16", i + 1));
       const wide = halves.map((t) => tensor(t.dataSync(), t.shape));
       const all = (weights: Tensor[]) =>
@@ -137,8 +130,8 @@ describe.each(syncEngines)("half tensors on %s", (engine) => {
 
   it("multiplies by a large one a slice at a time, with a gradient", () => {
     const wide = tensor(head.dataSync(), head.shape) as Tensor2D;
-    const x = floats([2, large.D], 3);
-    const probe = floats([2, large.V], 4);
+    const x = floats(3, 2, large.D);
+    const probe = floats(4, 2, large.V);
     const all = (weight: Tensor2D) =>
       tidy(() =>
         [linear(x, weight), ...grads((x: Tensor) => sum(mul(linear(x, constant(weight)), probe)) as never)([x])].map(
@@ -161,8 +154,8 @@ describe.each(syncEngines)("half tensors on %s", (engine) => {
     ["more rows than half the width", 40],
   ])("is a teacher's head of row losses and Gram matrices: %s", (_, R) => {
     const wide = tensor(head.dataSync(), head.shape) as Tensor2D;
-    const taught = mul(floats([R, large.D], 5), 0.1) as Tensor2D;
-    const student = { hidden: floats([R, 2], 6) as Tensor2D, head: floats([large.V, 2], 7) as Tensor2D };
+    const taught = mul(floats(5, R, large.D), 0.1) as Tensor2D;
+    const student = { hidden: floats(6, R, 2), head: floats(7, large.V, 2) };
     const before = memory().numTensors;
     const all = (head: Tensor2D) =>
       tidy(() => {

@@ -19,6 +19,7 @@ export {
   addN,
   argMax,
   cast,
+  clipByValue,
   clone,
   concat,
   customGrad,

@@ -1,6 +1,7 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { KdError } from "@kd/contract";
+import { siglipProcessorConfig } from "@kd/data";
 import type { Llava } from "@kd/mllm";
 import { saveLlava } from "@kd/mllm/node";
 import { latestCheckpoint } from "@kd/runs/node";
@@ -54,17 +55,7 @@ export async function saveStudent(
         max_new_tokens: 16,
         do_sample: false,
       }),
-      "preprocessor_config.json": json({
-        image_processor_type: "SiglipImageProcessor",
-        size: { height: PIXELS, width: PIXELS },
-        do_resize: true,
-        resample: 3,
-        do_rescale: true,
-        rescale_factor: 1 / 255,
-        do_normalize: true,
-        image_mean: [0.5, 0.5, 0.5],
-        image_std: [0.5, 0.5, 0.5],
-      }),
+      "preprocessor_config.json": json(siglipProcessorConfig(PIXELS)),
     },
   });
 }

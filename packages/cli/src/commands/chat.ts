@@ -5,7 +5,7 @@ import { type DecodingFlags, decodingOf, withDecoding } from "../decoding.ts";
 import { type EngineFlags, startEngine, withEngine } from "../engine.ts";
 import type { OpenModel } from "../open-model.ts";
 import type { Message, TemplateName } from "../prompt.ts";
-import { note, paint, sayJson } from "../terminal.ts";
+import { note, paint, sayJson, sayPiece } from "../terminal.ts";
 import { adapterOption, templateOption } from "./generate.ts";
 
 interface Flags extends EngineFlags, DecodingFlags {
@@ -83,13 +83,14 @@ interface Turn {
 
 /** One turn: the answer goes to stdout, and the talk is longer by two messages. */
 async function answer(talk: Talk, content: string, { model, flags, signal }: Turn): Promise<Talk> {
-  const { ask, promptOf } = await import("../talk.ts");
+  const { ask, promptOf, readPictures } = await import("../talk.ts");
   const { template, json } = flags;
   const messages: Message[] = [...talk.messages, { role: "user", content, images: talk.shown.length }];
   const images = [...talk.images, ...talk.shown];
-  const prompt = await promptOf(messages, model, template);
-  const onText = (piece: string): void => void (json || process.stdout.write(piece));
-  const said = await ask(model, { prompt, images, ...decodingOf(flags) }, { onText, signal });
+  const pictures = await readPictures(model, images);
+  const prompt = await promptOf(messages, { ...model, imageTokens: pictures.tokens }, template);
+  const onText = (piece: string): void => void (json || sayPiece(piece));
+  const said = await ask(model, { prompt, pictures, ...decodingOf(flags) }, { onText, signal });
   if (json) sayJson(said);
   else process.stdout.write("\n");
   return { messages: [...messages, { role: "assistant", content: said.text.trim() }], images, shown: [] };

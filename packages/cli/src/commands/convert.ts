@@ -51,7 +51,7 @@ Examples:
       };
       if (isLlava(await readJson(join(folder, "config.json")))) {
         const { saveLlava } = await import("@kd/mllm/node");
-        const { model: base } = await openLlava(folder);
+        const { model: base } = await openLlava(folder, { tiles: true });
         const model = adapter === undefined ? base : await adaptedLlava(base, adapter);
         await saveLlava(model, out, { files, dtype });
         return report(model.params.size);

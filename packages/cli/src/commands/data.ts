@@ -6,6 +6,7 @@ import { say, sayJson } from "../terminal.ts";
 
 interface Flags {
   readonly imageFolder?: string;
+  readonly indexFolder?: string;
   readonly test?: readonly string[];
   readonly model?: string;
   readonly template?: TemplateName;
@@ -31,6 +32,7 @@ function inspectCommand(): Command {
       "LLaVA's JSON, JSON lines, Parquet, or a folder of Parquet files or of pictures and captions",
     )
     .option("--image-folder <dir>", "where the pictures are; beside the data by default")
+    .option("--index-folder <dir>", "where indices and unpacked data go; beside the data by default")
     .option(
       "--test <source>",
       "data that training must not have seen; again for more",
@@ -48,7 +50,7 @@ function inspectCommand(): Command {
     .addHelpText(
       "after",
       `
-An index of JSON and Parquet is kept beside the file, FILE.kd-index; it may be deleted.
+An index of JSON and Parquet is kept beside the file, FILE.kd-index, or in --index-folder; it may be deleted.
 
 Examples:
   kd data inspect train.json --image-folder images

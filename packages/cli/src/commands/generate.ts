@@ -5,7 +5,7 @@ import { Command, Option } from "commander";
 import { type DecodingFlags, decodingOf, withDecoding } from "../decoding.ts";
 import { type EngineFlags, startEngine, withEngine } from "../engine.ts";
 import type { TemplateName } from "../prompt.ts";
-import { note, sayJson } from "../terminal.ts";
+import { note, sayJson, sayPiece } from "../terminal.ts";
 
 interface Flags extends EngineFlags, DecodingFlags {
   readonly image?: readonly string[];
@@ -49,12 +49,14 @@ Examples:
       const content =
         prompt ?? (promptFile === "-" ? await readAll(process.stdin) : await readFile(promptFile as string, "utf8"));
       await startEngine(flags);
-      const { ask, openModel, promptOf, rawPrompt } = await import("../talk.ts");
+      const { ask, openModel, promptOf, rawPrompt, readPictures } = await import("../talk.ts");
       const model = await openModel(folder, { adapter });
+      const pictures = await readPictures(model, images);
+      const seeing = { ...model, imageTokens: pictures.tokens };
       const message = { role: "user", content: content.trim(), images: images.length } as const;
-      const asked = raw ? rawPrompt(content, images.length, model) : await promptOf([message], model, template);
-      const onText = (piece: string): void => void (json || process.stdout.write(piece));
-      const answer = await ask(model, { prompt: asked, images, ...decodingOf(flags) }, { onText });
+      const asked = raw ? rawPrompt(content, images.length, seeing) : await promptOf([message], seeing, template);
+      const onText = (piece: string): void => void (json || sayPiece(piece));
+      const answer = await ask(model, { prompt: asked, pictures, ...decodingOf(flags) }, { onText });
       if (json) return void sayJson(answer);
       process.stdout.write("\n");
       note(`${answer.ids.length} tokens, ${answer.tokens_per_second.toFixed(1)} a second`);

@@ -45,7 +45,7 @@ function describe({ layout, model_type, parts, sizes, tokenizer, image, findings
       [
         "picture",
         image
-          ? `${image.size} × ${image.size}, ${image.visual_tokens} visual tokens, image token ${image.image_token}`
+          ? `${image.size} × ${image.size}, ${image.visual_tokens} visual tokens${image.grids === undefined ? "" : ` a tile, grids of ${image.grids.map((grid) => grid.join(" × ")).join(", ")}`}, image token ${image.image_token}`
           : undefined,
       ],
     ]),

@@ -1,3 +1,4 @@
+import type { Environment } from "@kd/runs/node";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { type EngineFlags, engineName, startEngine, wholeNumber, withEngine } from "../engine.ts";
 import { listenForInterrupt } from "../interrupt.ts";
@@ -18,6 +19,7 @@ const KEYS: readonly (readonly [flags: string, text: string, parse?: (value: str
   ["--stages <names>", "of pt, dpt, sft, dft, in this order, separated by commas", named],
   ["--data-path <path>", "LLaVA's JSON, JSON lines, Parquet, or a folder of pictures and captions, for every stage"],
   ["--image-folder <dir>", "where its pictures are"],
+  ["--index-folder <dir>", "where indices and unpacked data go, beside the data by default"],
   ["--epochs <n>", "passes over the data", wholeNumber],
   ["--max-steps <n>", "steps of every stage, instead of passes", wholeNumber],
   ["--batch-size <n>", "records a step", wholeNumber],
@@ -75,7 +77,10 @@ Examples:
         const { resume = false, overwrite = false, from } = flags;
         if (resume && overwrite) command.error("error: --resume and --overwrite exclude each other");
         const start = overwrite ? "overwrite" : resume || from !== undefined ? "resume" : "new";
-        const saved = start === "resume" ? await savedFlags(config.output_dir, flags) : undefined;
+        const { savedEnvironment } = await import("@kd/runs/node");
+        const before = start === "resume" ? await savedEnvironment(config.output_dir) : undefined;
+        if (start === "resume" && before === undefined) note(`no checkpoint in ${config.output_dir}: the run begins`);
+        const saved = before && savedFlags(before, flags);
         const started = saved && (await startEngine(saved).catch(() => undefined)); // not here: the run says what differs
         note(`engine ${engineName(started ?? (await startEngine(flags)))}`);
         const typed = `kd ${process.argv.slice(2).join(" ")}`;
@@ -89,10 +94,8 @@ Examples:
 }
 
 /** What a run was trained with, where the command line says nothing else: the same last bits. */
-async function savedFlags(folder: string, { engine, blas, threads }: EngineFlags): Promise<EngineFlags | undefined> {
-  const { savedEnvironment } = await import("@kd/runs/node");
-  const saved = await savedEnvironment(folder);
-  if (saved === undefined || engine !== "auto" || blas !== undefined || threads !== undefined) return undefined;
+function savedFlags(saved: Environment, { engine, blas, threads }: EngineFlags): EngineFlags | undefined {
+  if (engine !== "auto" || blas !== undefined || threads !== undefined) return undefined;
   const [library = ""] = String(saved.products).split(" ");
   const none = library === "wasm" || library === "engine";
   return {

@@ -1,5 +1,5 @@
-import { formatDuration, overwritingLine } from "@kd/runs";
-import { note } from "../terminal.ts";
+import { formatDuration } from "@kd/runs";
+import { endProgress, note, progress } from "../terminal.ts";
 import type { RunConfig } from "./config.ts";
 import { openRun } from "./open-run.ts";
 
@@ -13,10 +13,6 @@ export interface CachedStage {
   readonly taught?: number;
   readonly skipped?: number;
 }
-
-/** One line, rewritten in place, on a terminal; elsewhere a line each. */
-const show = (line: string): boolean =>
-  process.stderr.isTTY ? process.stderr.write(overwritingLine(line, process.stderr.columns || 80)) : note(line);
 
 /** Fills the cache of a run: features of every picture, rows of the teacher for every record of a stage that distils. Goes on where it was stopped. */
 export async function cacheRun(config: RunConfig, signal: AbortSignal): Promise<readonly CachedStage[] | undefined> {
@@ -38,11 +34,11 @@ export async function cacheRun(config: RunConfig, signal: AbortSignal): Promise<
         if (now - shown < (process.stderr.isTTY ? 500 : 10_000)) continue;
         shown = now;
         const left = formatDuration(((now - started) / records) * (data.records - records));
-        show(
+        (process.stderr.isTTY ? progress : note)(
           `${name} ${records}/${data.records} | eta ${left} | ${seen.size} pictures${rows ? ` | ${taught} taught now` : ""}`,
         );
       }
-      if (shown !== started && process.stderr.isTTY) note("");
+      endProgress();
       await teacher?.markWhole({ stage, data });
       const skipped = run.skipped.get(name);
       result.push({
@@ -55,6 +51,7 @@ export async function cacheRun(config: RunConfig, signal: AbortSignal): Promise<
     }
     return result;
   } finally {
+    endProgress();
     await run.close();
   }
 }

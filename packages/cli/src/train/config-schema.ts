@@ -13,6 +13,7 @@ export const STAGE_NAMES: readonly StageName[] = ["pt", "dpt", "sft", "dft"];
 const sourceShape: Shape<Required<DataSource>> = {
   path: z.string(),
   image_folder: z.string().optional(),
+  index_folder: z.string().optional(),
   weight: z.number().positive().optional(),
 };
 const PLAIN = ["forwardKl", "softCrossEntropy", "reverseKl", "symmetricKl", "totalVariation"] as const;
@@ -27,9 +28,10 @@ const loraShape: Shape<LoraConfig> = {
 
 export const stageShape: Shape<StageConfig> = {
   data_path: z.union([z.string(), z.array(z.union([z.string(), z.strictObject(sourceShape)])).min(1)], {
-    error: "must be a path, or a list of paths and of { path, image_folder, weight }",
+    error: "must be a path, or a list of paths and of { path, image_folder, index_folder, weight }",
   }),
   image_folder: z.string().nullable(),
+  index_folder: z.string().nullable(),
   sampler: z.enum(["modality-length", "modality-length-llava", "length", "shuffle", "sequential"]),
   on_bad_record: z.enum(["stop", "skip"]),
   workers: count.nullable(),
@@ -103,6 +105,7 @@ export function defaultsOf(name: StageName, preset: "paper" | "release"): Partia
   const { alpha, beta, gamma } = presets[preset];
   return {
     image_folder: null,
+    index_folder: null,
     sampler: "shuffle",
     on_bad_record: "stop",
     workers: null,

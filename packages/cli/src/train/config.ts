@@ -1,4 +1,5 @@
 import { type SamplerName, type Template, templates } from "@kd/data";
+import type { OpenSource } from "@kd/data/node";
 import type { LoraConfig } from "@kd/slm";
 import type { Divergence } from "@kd/tensor-core";
 
@@ -21,6 +22,8 @@ export interface DataSource {
   readonly path: string;
   /** @defaultValue the stage's */
   readonly image_folder?: string | undefined;
+  /** @defaultValue the stage's */
+  readonly index_folder?: string | undefined;
   /** How often a pass sees each record: 3, three times; 0.5, half of them, other halves in other passes. @defaultValue 1 */
   readonly weight?: number | undefined;
 }
@@ -31,6 +34,8 @@ export interface StageConfig {
   readonly data_path: string | readonly (string | DataSource)[];
   /** Where its pictures are. @defaultValue null: beside the data */
   readonly image_folder: string | null;
+  /** Where indices and unpacked files go. @defaultValue null: beside the data */
+  readonly index_folder: string | null;
   /** Order of a pass. @defaultValue "shuffle" */
   readonly sampler: SamplerName;
   /** A record or picture that cannot be read stops the run, or is left out and named. @defaultValue "stop" */
@@ -111,13 +116,32 @@ export type RunConfig = RunKeys & { readonly [name in StageName]?: StageConfig }
 /** Keys whose values are folders of models, or ids of the hub. */
 export const MODEL_KEYS: readonly string[] = ["teacher", "student", "language_model", "vision_tower"];
 /** Keys whose values are paths. */
-export const PATH_KEYS: readonly string[] = [...MODEL_KEYS, "output_dir", "cache", "data_path", "image_folder", "path"];
+export const PATH_KEYS: readonly string[] = [
+  ...MODEL_KEYS,
+  "output_dir",
+  "cache",
+  "data_path",
+  "image_folder",
+  "index_folder",
+  "path",
+];
 
-/** A stage's sources, each with its folder. */
-export function sourcesOf({ data_path, image_folder }: StageConfig): DataSource[] {
+/** A stage's sources, each with its folders. */
+export function sourcesOf({ data_path, image_folder, index_folder }: StageConfig): DataSource[] {
   const listed = typeof data_path === "string" ? [data_path] : data_path;
-  const shared = image_folder === null ? {} : { image_folder };
+  const shared = {
+    ...(image_folder === null ? {} : { image_folder }),
+    ...(index_folder === null ? {} : { index_folder }),
+  };
   return listed.map((source) => (typeof source === "string" ? { path: source, ...shared } : { ...shared, ...source }));
+}
+
+/** A source's folders as @kd/data takes them. */
+export function foldersOf({ image_folder, index_folder }: DataSource): Pick<OpenSource, "imageFolder" | "indexFolder"> {
+  return {
+    ...(image_folder === undefined ? {} : { imageFolder: image_folder }),
+    ...(index_folder === undefined ? {} : { indexFolder: index_folder }),
+  };
 }
 
 /** A stage's divergence as the losses take it. */

@@ -30,7 +30,8 @@ export function createFeatureStore({ model, processor }: Student, cache: string 
   const kept = createFeatureCache(model.tower);
   let count = 0;
   const compute = async ({ pixels }: Picture) => {
-    const data = pixels instanceof Float32Array ? pixels : await processor.pixels(pixels);
+    const data =
+      pixels instanceof Float32Array ? pixels : ((await processor.picture(pixels)).images[0] as Float32Array);
     return computeFeatures(model, { kind: "pixels", data, shape: [1, size, size, 3] });
   };
   /** From the disk, where damaged ones are not there; what is computed is read back, as a later run reads it. */

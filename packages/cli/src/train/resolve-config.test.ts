@@ -53,12 +53,12 @@ it("reads YAML; paths of the file start at the file, paths of the command line h
   });
   writeFileSync(
     file,
-    "student: s\noutput_dir: o\nstages: [pt]\ndata_path: [a.json, {path: b, image_folder: c, weight: 2}]\n",
+    "student: s\noutput_dir: o\nstages: [pt]\ndata_path: [a.json, {path: b, image_folder: c, index_folder: i, weight: 2}]\n",
   );
   const { pt } = await readConfig(file, {});
   expect(pt?.data_path).toEqual([
     join(home, "a.json"),
-    { path: join(home, "b"), image_folder: join(home, "c"), weight: 2 },
+    { path: join(home, "b"), image_folder: join(home, "c"), index_folder: join(home, "i"), weight: 2 },
   ]);
   writeFileSync(file, "student: [");
   await expect(readConfig(file, {})).rejects.toThrow(/train\.yaml: expected YAML/);

@@ -2,8 +2,16 @@ import { rm } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import type { TrainingState } from "@kd/contract";
-import { isMilestone, overwritingLine, progressLine } from "@kd/runs";
-import { gitCommit, type RunEvent, type RunOptions, type RunStage, runStages } from "@kd/runs/node";
+import { isMilestone, progressLine } from "@kd/runs";
+import {
+  checkRunFolder,
+  gitCommit,
+  type RunEvent,
+  type RunOptions,
+  type RunStage,
+  runStages,
+  writing,
+} from "@kd/runs/node";
 import {
   type DistillWeights,
   presets,
@@ -15,7 +23,7 @@ import {
 } from "@kd/stages";
 import { createRng, describeBackend, rngFromState } from "@kd/tensor-core";
 import { Interrupted } from "../interrupt.ts";
-import { note } from "../terminal.ts";
+import { endProgress, note, progress } from "../terminal.ts";
 import { writeReport } from "../write-report.ts";
 import { divergenceOf, type RunConfig, type StageConfig } from "./config.ts";
 import { type OpenStage, openRun } from "./open-run.ts";
@@ -33,7 +41,7 @@ export interface RunResult {
     readonly records: number;
     readonly steps: number;
     readonly loss?: number;
-    /** Records that were left out, by their places in the steps; absent where there was none. */
+    /** Records that were left out, each once; absent where there was none. */
     readonly skipped?: number;
   }[];
 }
@@ -45,6 +53,8 @@ export interface TrainRun extends Pick<RunOptions, "start" | "from" | "command" 
 
 /** Trains all stages in order, each going on from the one before, and saves the student. Throws {@link Interrupted} once a Ctrl-C has saved. */
 export async function trainRun({ config, ...driven }: TrainRun): Promise<RunResult> {
+  const mayChange = ["output_dir", "workers", "save_steps"];
+  await checkRunFolder(config.output_dir, { config, mayChange, ...(driven.start && { start: driven.start }) });
   const run = await openRun(config);
   const { student, teacher, stages: opened, skipped } = run;
   for (const { stage } of opened.filter(({ kind }) => run.distils(kind)))
@@ -56,6 +66,7 @@ export async function trainRun({ config, ...driven }: TrainRun): Promise<RunResu
     ...driven,
     folder: config.output_dir,
     config,
+    mayChange,
     stages: opened.map((stage, i) =>
       runStage(stage, { student, teacher, config, changed: changedBy(opened.slice(0, i + 1), student) }),
     ),
@@ -66,8 +77,10 @@ export async function trainRun({ config, ...driven }: TrainRun): Promise<RunResu
     commit: await gitCommit(process.cwd()),
   });
   const folder = join(config.output_dir, "student");
+  let began = false;
   try {
     let next = await running.next();
+    began = true;
     for (; !next.done; next = await running.next()) {
       show(next.value);
       if (next.value.kind === "step") losses.set(next.value.stage, next.value.report.loss);
@@ -75,10 +88,13 @@ export async function trainRun({ config, ...driven }: TrainRun): Promise<RunResu
     if (!next.value.finished)
       throw new Interrupted(`stopped after step ${next.value.step} and saved; the same command with --resume goes on`);
     await rm(folder, { recursive: true, force: true }); // of a run that was stopped while it wrote
-    await saveStudent(folder, student, config);
+    const what = `${folder} (the training is saved: --resume writes it)`;
+    await writing(what, () => saveStudent(folder, student, config));
   } finally {
+    endProgress();
     await run.close();
-    await writeReport([config.output_dir]).catch(() => {}); // a page about a run that went wrong must not hide why
+    // A folder that was refused is another run's, its page, too. And a page about a run that went wrong must not hide why.
+    if (began) await writeReport([config.output_dir]).catch(() => {});
   }
   return {
     output_dir: config.output_dir,
@@ -139,6 +155,7 @@ function runStage({ name, kind, stage, data, totalSteps, seed }: OpenStage, opti
           warmupRatio: stage.warmup_ratio,
           weightDecay: stage.weight_decay,
           maxGradNorm: stage.max_grad_norm,
+          updateNorm: true,
         }),
       keeps: {
         data: steps.kept,
@@ -171,11 +188,9 @@ function show(event: RunEvent): void {
   if (event.kind !== "step") return;
   const { report, totalSteps } = event;
   const line = progressLine(report, event);
-  if (process.stderr.isTTY === true)
-    process.stderr.write(
-      `${overwritingLine(line, process.stderr.columns || 80)}${report.step === totalSteps ? "\n" : ""}`,
-    );
+  if (process.stderr.isTTY === true) progress(line);
   else if (isMilestone(report.step, totalSteps)) note(line);
+  if (report.step === totalSteps) endProgress();
 }
 
 /** What last bits depend on. */

@@ -2,7 +2,7 @@ import { KdError, type TokenBatch } from "@kd/contract";
 import { mixture, parseConversation } from "@kd/data";
 import { type DiskSource, openSource } from "@kd/data/node";
 import { contentHash } from "@kd/disk-cache/node";
-import { type StageConfig, sourcesOf, templateOf } from "./config.ts";
+import { foldersOf, type StageConfig, sourcesOf, templateOf } from "./config.ts";
 import type { FeatureStore } from "./feature-store.ts";
 import { everything, type StageSteps, stepsOf, type WeightedSource } from "./stage-steps.ts";
 import { createEncoder, type StepEncoderOptions } from "./step-encoder.ts";
@@ -27,7 +27,7 @@ export interface StageDataOptions {
   readonly student: Student;
   readonly features: FeatureStore;
   readonly seed: number;
-  /** Hears of records that are left out. */
+  /** Hears of each record that is left out, once. */
   readonly onSkip: (message: string) => void;
 }
 
@@ -46,13 +46,19 @@ export async function openStageData(stage: StageConfig, options: StageDataOption
     kept: features.kept,
   };
   const sources: WeightedSource[] = [];
+  const told = new Set<string>();
+  const onSkip = (message: string): void => {
+    if (!told.has(message)) options.onSkip(message); // once a record, not once a pass
+    told.add(message);
+  };
   const close = async (): Promise<void> => {
     for (const { source } of sources) await source.close();
   };
   try {
-    for (const { path, image_folder: imageFolder, weight = 1 } of sourcesOf(stage))
-      sources.push({ source: await openSource(path, imageFolder === undefined ? {} : { imageFolder }), weight });
+    for (const { path, weight = 1, ...folders } of sourcesOf(stage))
+      sources.push({ source: await openSource(path, foldersOf({ path, ...folders })), weight });
     if (stage.on_bad_record === "stop") for (const { source } of sources) await tryRecord(source, encoder);
+    else for (const { source } of sources) nameUnreadable(source, onSkip);
   } catch (error) {
     await close();
     throw error;
@@ -70,8 +76,8 @@ export async function openStageData(stage: StageConfig, options: StageDataOption
       JSON.stringify(student.text.tokenizerJson),
       ...sources.map(({ source }) => source.fingerprint),
     ]),
-    everything: () => everything(sources, encoder, { ...options, stage }),
-    steps: () => stepsOf(sources, encoder, { ...options, stage }),
+    everything: () => everything(sources, encoder, { ...options, onSkip, stage }),
+    steps: () => stepsOf(sources, encoder, { ...options, onSkip, stage }),
     close,
   };
 }
@@ -90,6 +96,12 @@ async function tryRecord(source: DiskSource, options: StepEncoderOptions): Promi
     if (!KdError.is(error) || error.message.includes(record.where)) throw error;
     throw new KdError(error.code, `${record.where}: ${error.message}`, { cause: error });
   }
+}
+
+/** Records that the index knows to be none: no pass reads them, so that none would name them. */
+function nameUnreadable({ name, lengths }: DiskSource, onSkip: (message: string) => void): void {
+  for (const [i, words] of lengths.entries())
+    if (words === 0) onSkip(`${name}[${i}]: no LLaVA record; kd data inspect says why`);
 }
 
 function readable(sources: readonly WeightedSource[], seed: number, epoch: number): number {

@@ -1,7 +1,9 @@
 import { isUtf8 } from "node:buffer";
+import { createHash } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
 import { recordLength } from "../record-length.ts";
-import { indexBuilder, type RecordIndex } from "./record-index.ts";
+import type { StoredIndex } from "./index-file.ts";
+import { indexBuilder } from "./record-index.ts";
 import { arrayScanner, linesScanner } from "./record-spans.ts";
 
 const CHUNK = 4 * 1024 ** 2;
@@ -20,18 +22,20 @@ export function lengthOfBytes(bytes: Uint8Array): number {
 export async function buildIndex(
   file: FileHandle,
   { where, format }: { where: string; format: "json" | "jsonl" },
-): Promise<RecordIndex> {
+): Promise<StoredIndex> {
   const index = indexBuilder();
-  const scanner = (format === "json" ? arrayScanner : linesScanner)(where, (bytes, offset) =>
-    index.add(offset, bytes.length, lengthOfBytes(bytes)),
-  );
+  const hash = createHash("sha256");
+  const add = (bytes: Uint8Array, offset: number): void => index.add(offset, bytes.length, lengthOfBytes(bytes));
+  const addLong = (size: number, offset: number): void => index.add(offset, Math.min(size, 2 ** 32 - 1), 0); // no record
+  const scanner = format === "json" ? arrayScanner(where, add) : linesScanner(where, add, addLong);
   const chunk = new Uint8Array(CHUNK);
   for (let position = 0; ; ) {
     const { bytesRead } = await file.read(chunk, 0, CHUNK, position);
     if (bytesRead === 0) break;
+    hash.update(chunk.subarray(0, bytesRead));
     scanner.write(chunk.subarray(0, bytesRead));
     position += bytesRead;
   }
   scanner.end();
-  return index.done();
+  return { index: index.done(), content: hash.digest("hex") };
 }

@@ -22,8 +22,11 @@ async function text(file: string, limit: number = MAX_RECORD_BYTES): Promise<str
   return (await readFile(file, "utf8")).trim();
 }
 
-/** Caption of each picture by its path in the folder, of `captions.json` (`{ "x.jpg": "caption" }`), `metadata.jsonl` (`file_name`, `text`) or `x.txt` beside. */
-async function captionsOf(folder: string): Promise<[picture: string, caption: unknown][]> {
+/**
+ * Caption of each picture by its path in the folder, of `captions.json` (`{ "x.jpg": "caption" }`), `metadata.jsonl` (`file_name`, `text`) or `x.txt` beside;
+ * null for a picture that lacks its `x.txt`, which is counted as broken.
+ */
+async function captionsOf(folder: string, source: string): Promise<[picture: string, caption: unknown][]> {
   const found = await readdir(folder, { recursive: true, withFileTypes: true });
   const files = found
     .filter((each) => each.isFile())
@@ -50,7 +53,15 @@ async function captionsOf(folder: string): Promise<[picture: string, caption: un
   const captions: [string, unknown][] = [];
   for (const picture of files.filter((name) => PICTURE.test(name)).sort()) {
     const beside = `${picture.slice(0, -extname(picture).length)}.txt`;
-    if (names.has(beside)) captions.push([picture, await text(join(folder, beside))]);
+    captions.push([picture, names.has(beside) ? await text(join(folder, beside)) : null]);
+  }
+  if (captions.every(([, caption]) => caption === null)) {
+    const other = files.find((name) => /\.(jsonl?(\.gz)?|parquet)$/i.test(name));
+    const got =
+      other === undefined
+        ? "none; add captions"
+        : `${other}; pass ${/parquet$/i.test(other) ? "its folder" : "that file"}`;
+    throw dataError(source, `expected x.jpg beside x.txt, captions.json, metadata.jsonl or Parquet files, got ${got}`);
   }
   return captions;
 }
@@ -58,12 +69,8 @@ async function captionsOf(folder: string): Promise<[picture: string, caption: un
 /** A folder of pictures with captions as a source: one question and the caption a picture. Throws `KD_DATA` when it has none. */
 export async function openFolder(folder: string, options: ImagePlace & { name: string }): Promise<DiskSource> {
   const { name, ...place } = options;
-  const captions = await captionsOf(folder);
-  if (captions.length === 0)
-    throw dataError(
-      name,
-      "expected x.jpg beside x.txt, captions.json, metadata.jsonl or Parquet files, got none; add captions",
-    );
+  const captions = await captionsOf(folder, name);
+  if (captions.length === 0) throw dataError(name, "expected captions, got none; add some");
   const index = indexBuilder();
   const parts: Buffer[] = [];
   let offset = 0;

@@ -5,7 +5,7 @@ export { insideFolder } from "./inside-folder.ts";
 export { type InspectData, inspectData } from "./inspect-data.ts";
 export { createEncoder, type LlavaBatch, type LlavaEncoder } from "./llava-encoder.ts";
 export { loadImageProcessor } from "./load-image-processor.ts";
-export { loadChatTemplate, loadTokenizer } from "./load-tokenizer.ts";
+export { type LoadChatTemplate, loadChatTemplate, loadTokenizer } from "./load-tokenizer.ts";
 export { createLoader } from "./loader.ts";
 export type { LoadedBatch, Loader, LoaderOptions, LoaderSource, LoaderStats } from "./loader-options.ts";
 export { type OpenSource, openHandle, openSource } from "./open-source.ts";

@@ -66,9 +66,28 @@ it("counts records, finds what is bad, double, and shared between splits", async
   expect(text).toContain("test.json[1] = train.json[0]");
   expect(text).toContain("a [31m red <b>"); // the escape character is gone
   expect(text).not.toContain("\u001b");
-  const blind = await inspectData(sources, { pictures: "none" });
+  const heard: [done: number, total: number][] = [];
+  const blind = await inspectData(sources, { pictures: "none", onRecord: (...each) => heard.push(each) });
+  expect(heard).toEqual(Array.from({ length: 10 }, (_, i) => [i + 1, 10]));
   expect(blind).toMatchObject({ tokens: undefined, distinctPictures: 0, bad: { count: 1 } });
   for (const { source } of sources) await source.close();
+});
+
+it("counts tags that do not fit the pictures as bad, model or none: no template takes them", async () => {
+  const records = [
+    { image: "a.png", conversations: turns("no tag", "x") },
+    { conversations: turns("<image>\na tag", "x") },
+    { image: "a.png", conversations: turns("<image>", "an answer <image>") },
+    { image: ["a.png", "a.png"], conversations: turns("<image> and <image>", "x") },
+  ];
+  const source = await openSource(write("tags.json", JSON.stringify(records)), { name: "tags" });
+  const { bad } = await inspectData([{ source }], { pictures: "none" });
+  await source.close();
+  expect(bad.examples.map(({ message }) => message)).toEqual([
+    expect.stringMatching(/^tags\[0\]: .*expected one <image> an image, got 0 tags and 1 images/),
+    expect.stringMatching(/^tags\[1\]: .*got 1 tags and 0 images/),
+    expect.stringMatching(/^tags\[2\]: .*expected no <image> in an answer/),
+  ]);
 });
 
 it("describes nothing", async () => {

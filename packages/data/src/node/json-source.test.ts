@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, renameSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, renameSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 import { expect, it } from "vitest";
 import { record, temporaryFolder } from "../../test/temporary-folder.ts";
@@ -66,8 +66,10 @@ it("keeps an index elsewhere, or none where it cannot", async () => {
   const file = write("sub/elsewhere.json", JSON.stringify(records));
   write("indices/.keep", "");
   await (await openSource(file, { indexFolder: at("indices") })).close();
+  await (await openSource(file, { indexFolder: at("indices/made/for/it") })).close();
+  expect(readdirSync(at("indices/made/for/it"))).toEqual([expect.stringMatching(/^\w{24}\.kd-index$/)]);
   expect(existsSync(`${file}.kd-index`)).toBe(false);
-  const source = await openSource(file, { indexFolder: at("nowhere") });
+  const source = await openSource(file, { indexFolder: at("indices/.keep") }); // no folder
   expect(source.length).toBe(4);
   await source.close();
 });
@@ -85,6 +87,22 @@ it("knows data by their content, not by their place", async () => {
   expect(await open(write("third.json", JSON.stringify(records.slice(1))))).not.toBe(fingerprint);
 });
 
+it("knows a word that changed in the middle of a large file, the size and the times as they were", async () => {
+  const text = (answer: string) =>
+    JSON.stringify(Array.from({ length: 3000 }, (_, i) => ({ ...record(i), answer: i === 1500 ? answer : "red" })));
+  const file = write("middle.json", text("cat"));
+  const fingerprint = async (): Promise<string> => {
+    const source = await openSource(file);
+    await source.close();
+    return source.fingerprint;
+  };
+  const [before, { atime, mtime }] = [await fingerprint(), statSync(file)];
+  expect(await fingerprint()).toBe(before);
+  write("middle.json", text("dog"));
+  utimesSync(file, atime, mtime);
+  expect(await fingerprint()).not.toBe(before);
+});
+
 it("names a broken record and leaves the others readable", async () => {
   const source = await openSource(write("broken.jsonl", `{"a":\n${JSON.stringify(record(1))}\n{"id":"\xff"}`), {
     name: "b",
@@ -99,6 +117,16 @@ it("names a broken record and leaves the others readable", async () => {
   const latin = await openSource(write("latin.jsonl", bytes), { name: "l" });
   await expect(latin.get(0)).rejects.toThrow(/^l\[0\]: expected UTF-8/);
   await latin.close();
+  const long = await openSource(
+    write("long.jsonl", `{"a":"${"x".repeat(17 * 1024 ** 2)}"}\n${JSON.stringify(record(1))}`),
+    {
+      name: "x",
+    },
+  );
+  expect([...long.lengths].map((words) => words !== 0)).toEqual([false, true]);
+  await expect(long.get(0)).rejects.toThrow(/^x\[0\]: expected a record of at most 16777216 bytes, got 17825800/);
+  expect((await long.get(1)).value).toEqual(record(1));
+  await long.close();
   const deep = await openSource(write("deep.jsonl", `{"a":${"[".repeat(100)}${"]".repeat(100)}}`), { name: "d" });
   await expect(deep.get(0)).rejects.toThrow(/^d\[0\]: expected JSON of at most 64 levels/);
   await deep.close();
@@ -107,6 +135,12 @@ it("names a broken record and leaves the others readable", async () => {
 it.each([
   ["empty.json", "", /empty\.json: expected a JSON array or JSON lines, got nothing/],
   ["text.json", "hello", /text\.json: expected a JSON array or JSON lines, got "hello"/],
+  [
+    "wrapped.json",
+    JSON.stringify({ version: 1, data: [record(0)] }),
+    /got an object with the array in "data"; write the/,
+  ],
+  ["indented.json", JSON.stringify({ data: [record(0)] }, null, 2), /got an object over many lines; write the array/],
   ["cut.json", '[{"id": 1}, {', /cut\.json: expected \] at the end/],
   ["cut.json.gz", gzipSync("[]").subarray(0, 12), /cut\.json\.gz: expected a whole file/],
   [

@@ -6,7 +6,9 @@ import { parseConversation } from "../conversation.ts";
 import { encodeConversation, type Sample } from "../encode.ts";
 import { type ImageProcessor, imageProcessor } from "../image-processor.ts";
 import type { AspectRatio } from "../processor-config.ts";
+import { siglipProcessorConfig } from "../siglip.ts";
 import { type Template, type TemplateName, templates } from "../template.ts";
+import type { PretrainedTokenizer } from "../tokenizer.ts";
 import { asDataError, dataError } from "./data-error.ts";
 import { readImage } from "./decode.ts";
 import type { Encoder } from "./encoder.ts";
@@ -46,19 +48,17 @@ interface LlavaSample extends Sample {
   readonly pixels: readonly Float32Array[];
 }
 
-const SIGLIP = { image_processor_type: "SiglipImageProcessor", size: { height: 384, width: 384 } };
-
 const optionsSchema = z.object({
   tokenizer: z.string(),
   template: z.union([z.literal("chat"), z.enum(Object.keys(templates)), z.looseObject({ name: z.string() })]),
   maxLength: z.int().min(1).optional(),
 });
 
-async function templateOf({ template, tokenizer }: LlavaEncoder) {
+async function templateOf({ template, tokenizer: folder }: LlavaEncoder, tokenizer: PretrainedTokenizer) {
   if (typeof template !== "string") return template;
   if (template !== "chat") return templates[template];
-  const own = await loadChatTemplate(tokenizer);
-  if (own === undefined) throw dataError(tokenizer, "expected a chat template, got none; name one of the templates");
+  const own = await loadChatTemplate(folder, { tokenizer });
+  if (own === undefined) throw dataError(folder, "expected a chat template, got none; name one of the templates");
   return own;
 }
 
@@ -81,10 +81,11 @@ async function tilesOf(picture: PictureBytes, processor: ImageProcessor, wanted:
 export async function createEncoder(options: LlavaEncoder): Promise<Encoder<LlavaSample, LlavaBatch>> {
   const parsed = optionsSchema.safeParse(options);
   if (!parsed.success) throw dataError("LLaVA's encoder", `${z.prettifyError(parsed.error)}; correct its options`);
-  const { processor: given = SIGLIP, aspectRatio, pixels: wanted = true } = options;
+  const { processor: given = siglipProcessorConfig(384), aspectRatio, pixels: wanted = true } = options;
   const load = typeof given === "string" ? loadImageProcessor : imageProcessor;
   const processor = await load(given as string & object, { aspectRatio });
-  const text = { ...options, tokenizer: await loadTokenizer(options.tokenizer), template: await templateOf(options) };
+  const tokenizer = await loadTokenizer(options.tokenizer);
+  const text = { ...options, tokenizer, template: await templateOf(options, tokenizer) };
   const { height, width } = processor.size;
   return {
     encode: async (record) => {

@@ -222,7 +222,7 @@ it("knows from the index which records are none", async () => {
     "none.jsonl",
     `${JSON.stringify(record(0))}\n{"id": 1}\n{"id": \n${JSON.stringify(record(3))}`,
   );
-  await expect(load(from)).rejects.toThrow(/^none\.jsonl\[1\]: not a LLaVA record/);
+  await expect(load(from)).rejects.toThrow(/^none\.jsonl\[1\] \(id 1\): not a LLaVA record/);
   const { found, stats } = await load(from, { onBadRecord: "skip" });
   expect(found[0]?.records).toEqual(["none.jsonl[0]", "none.jsonl[3]"]);
   expect(stats).toMatchObject({ unreadable: 2, skipped: 0 });

@@ -1,6 +1,6 @@
 import { readdir, realpath, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { asDataError } from "./data-error.ts";
+import { asDataError, dataError } from "./data-error.ts";
 import { openFolder } from "./folder-source.ts";
 import { openJson } from "./json-source.ts";
 import { openParquet } from "./parquet-source.ts";
@@ -13,8 +13,22 @@ import { unpackGzip } from "./unpack-gzip.ts";
 export interface OpenSource extends Partial<ImagePlace> {
   /** For logs and errors. @defaultValue the path as given */
   readonly name?: string;
-  /** Where indices and unpacked files go when not beside the data. */
+  /** Where indices and unpacked files go when not beside the data, as for a folder that cannot be written; made where it is missing. */
   readonly indexFolder?: string;
+}
+
+/** Parquet files of a folder in the order of their names. Throws where they are of several splits, as the hub keeps them: their mixture would be a leak. */
+async function shardsOf(folder: string, name: string): Promise<string[]> {
+  const shards = (await readdir(folder)).filter((file) => file.endsWith(".parquet")).sort();
+  const splits = new Set(
+    shards.flatMap((file) => /^(train|test|val|valid|validation|dev|eval)[-_.]/i.exec(file)?.[1] ?? []),
+  );
+  if (splits.size > 1)
+    throw dataError(
+      name,
+      `expected Parquet files of one split, got ${[...splits].join(", ")}; move each to a folder of its own, or name the files`,
+    );
+  return shards;
 }
 
 /** One after another, since unpacking one fills memory with a row group; those that are open are closed when one fails. */
@@ -44,7 +58,7 @@ export async function openSource(path: string, options: OpenSource = {}): Promis
     const real = await realpath(path);
     if ((await stat(real)).isDirectory()) {
       const place = { imageFolder: options.imageFolder ?? real, linkedFolders };
-      const shards = (await readdir(real)).filter((file) => file.endsWith(".parquet")).sort();
+      const shards = await shardsOf(real, name);
       if (shards.length === 0) return await openFolder(real, { name, ...place });
       return await openShards(shards, (shard) =>
         openParquet(join(real, shard), { name: join(name, shard), indexFolder, ...place }),

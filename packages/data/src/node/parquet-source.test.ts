@@ -78,6 +78,14 @@ it("reads turns as JSON text, paths of pictures, and shards in the order of thei
   await source.close();
 });
 
+it("refuses a folder of several splits, whose mixture would be a leak", async () => {
+  for (const name of ["train-00000-of-00001", "test-00000-of-00001"]) file(`splits/${name}.parquet`, [ids, text]);
+  await expect(openSource(at("splits"), { name: "s" })).rejects.toMatchObject({
+    code: "KD_DATA",
+    message: expect.stringMatching(/^s: expected Parquet files of one split, got test, train;/),
+  });
+});
+
 it("unpacks another state of the file anew and removes the old", async () => {
   const path = file("state.parquet", [ids, text]);
   await (await openSource(path)).close();

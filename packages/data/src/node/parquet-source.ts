@@ -22,18 +22,18 @@ export async function openParquet(
   try {
     const stamp = await stampOf(file);
     const beside = indexPath(unpacked);
-    let index = await readIndexFile(beside, stamp, "unpacked");
-    if (index === undefined) {
-      index = await indexPacked(file, name);
-      await writeIndexFile(beside, index, { stamp, format: "unpacked" });
+    let stored = await readIndexFile(beside, stamp, "unpacked");
+    if (stored === undefined) {
+      stored = await indexPacked(file, name);
+      await writeIndexFile(beside, stored, { stamp, format: "unpacked" });
     }
-    const fingerprint = `${stamp.ends}-${index.count}`;
+    const fingerprint = `${stamp.ends}-${stored.content}`;
     return await openRecords({
       kind: "records",
       name,
       fingerprint,
       text: unpacked,
-      index: index.buffer,
+      index: stored.index.buffer,
       packed: true,
       ...place,
     });

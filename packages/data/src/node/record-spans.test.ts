@@ -4,16 +4,20 @@ import { arrayScanner, linesScanner } from "./record-spans.ts";
 
 /** Spans of a text that comes in pieces of these sizes, with their bytes read back by offset. */
 function spansOf(
-  scan: typeof arrayScanner,
+  scan: typeof linesScanner,
   text: string,
   cuts: readonly number[] = [Number.POSITIVE_INFINITY],
 ): string[] {
   const all = Buffer.from(text);
   const found: string[] = [];
-  const scanner = scan("t", (bytes, offset) => {
-    expect(Buffer.from(bytes).equals(all.subarray(offset, offset + bytes.length))).toBe(true);
-    found.push(Buffer.from(bytes).toString());
-  });
+  const scanner = scan(
+    "t",
+    (bytes, offset) => {
+      expect(Buffer.from(bytes).equals(all.subarray(offset, offset + bytes.length))).toBe(true);
+      found.push(Buffer.from(bytes).toString());
+    },
+    (size, offset) => found.push(`${size} bytes at ${offset}`),
+  );
   for (let at = 0, i = 0; at < all.length; i++) {
     const size = Math.max(1, cuts[i % cuts.length] ?? 1);
     scanner.write(all.subarray(at, at + size));
@@ -54,6 +58,15 @@ it("finds the lines that are not blank", () => {
     ),
     { numRuns: 300, seed: 2 },
   );
+});
+
+it("passes over a line that is too long, wherever it is cut", () => {
+  const long = "a".repeat(16 * 1024 ** 2 + 1);
+  const want = ["{}", `${long.length} bytes at 3`, "[]", "1"];
+  for (const size of [65_536, 5 * 1024 ** 2 + 1, Number.POSITIVE_INFINITY])
+    expect(spansOf(linesScanner, `{}\n${long}\n[]\n1`, [size])).toEqual(want);
+  expect(spansOf(linesScanner, `{}\n${long}`, [65_536])).toEqual(want.slice(0, 2));
+  expect(spansOf(linesScanner, `${" ".repeat(long.length)}\n[]`, [65_536])).toEqual(["[]"]);
 });
 
 it("passes over a byte order mark", () => {

@@ -7,31 +7,36 @@ export const MAX_RECORD_BYTES: number = 16 * 1024 ** 2;
 /** One record's text; the bytes are valid until the next call. */
 export type OnSpan = (bytes: Uint8Array, offset: number) => void;
 
+/** One line that is too long to be kept. */
+export type OnLong = (size: number, offset: number) => void;
+
 /** What finds records in a file that comes in pieces; `end` is called once after the last. */
 export interface SpanScanner {
   write(chunk: Uint8Array): void;
   end(): void;
 }
 
-/** Keeps the bytes of a record that goes on in the next piece. */
-function keeper(where: string, onSpan: OnSpan) {
+/** Keeps the bytes of a record that goes on in the next piece; without `onLong`, one that is too long throws. */
+function keeper(where: string, onSpan: OnSpan, onLong?: OnLong) {
   let kept: Uint8Array[] = [];
   let bytes = 0;
   const keep = (part: Uint8Array, record: number): void => {
     bytes += part.length;
-    if (bytes > MAX_RECORD_BYTES)
+    if (bytes <= MAX_RECORD_BYTES) kept.push(part);
+    else if (onLong !== undefined) kept = [];
+    else
       throw dataError(
         `${where}[${record}]`,
         `expected a record of at most ${MAX_RECORD_BYTES} bytes, got more; look for an open quote or bracket in or before it`,
       );
-    kept.push(part);
   };
   return {
-    keep: (part: Uint8Array, record: number): void => keep(part.slice(), record),
+    keep: (part: Uint8Array, record: number): void => keep(bytes > MAX_RECORD_BYTES ? part : part.slice(), record),
     emit: (part: Uint8Array, offset: number, record: number): void => {
       const before = bytes;
       keep(part, record);
-      onSpan(kept.length === 1 ? part : Buffer.concat(kept), offset - before);
+      if (bytes > MAX_RECORD_BYTES) onLong?.(bytes, offset - before);
+      else onSpan(kept.length === 1 ? part : Buffer.concat(kept), offset - before);
       kept = [];
       bytes = 0;
     },
@@ -106,12 +111,16 @@ export function arrayScanner(where: string, onSpan: OnSpan): SpanScanner {
   return { write, end };
 }
 
-/** Records of JSON lines: everything between line breaks that is not blank. */
-export function linesScanner(where: string, onSpan: OnSpan): SpanScanner {
+/** Records of JSON lines: everything between line breaks that is not blank. A line that is too long ends with the line. */
+export function linesScanner(where: string, onSpan: OnSpan, onLong: OnLong): SpanScanner {
   let line = 0;
   let blank = true;
   let carried = 0;
-  const { keep, emit } = keeper(where, (bytes, offset) => blank || onSpan(bytes, offset));
+  const { keep, emit } = keeper(
+    where,
+    (bytes, offset) => blank || onSpan(bytes, offset),
+    (size, offset) => blank || onLong(size, offset),
+  );
   let position = 0;
   const write = (chunk: Uint8Array): void => {
     let start = position === 0 && chunk[0] === 0xef && chunk[1] === 0xbb && chunk[2] === 0xbf ? 3 : 0;

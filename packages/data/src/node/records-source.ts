@@ -6,6 +6,7 @@ import type { SourceRecord } from "../source.ts";
 import { dataError } from "./data-error.ts";
 import { readPacked } from "./packed-record.ts";
 import { viewIndex } from "./record-index.ts";
+import { MAX_RECORD_BYTES } from "./record-spans.ts";
 import type { DiskSource, SourceHandle } from "./source-handle.ts";
 
 /** Records of JSON text, on disk or in memory, of which an index says where each lies. */
@@ -18,6 +19,11 @@ export async function openRecords(handle: Extract<SourceHandle, { kind: "records
     const [offset, size] = [index.offsets[i], index.bytes[i]];
     if (offset === undefined || size === undefined)
       throw dataError(where, `expected an index below ${index.count}; there are no more records`);
+    if (size > MAX_RECORD_BYTES && !packed)
+      throw dataError(
+        where,
+        `expected a record of at most ${MAX_RECORD_BYTES} bytes, got ${size}; shorten or remove it, or write records as [ … ], one a line`,
+      );
     const bytes = Buffer.alloc(size);
     if (file === undefined) bytes.set(new Uint8Array(text as SharedArrayBuffer, offset, size));
     else {

@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from "node:crypto";
-import { access, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { access, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { asDataError } from "./data-error.ts";
 import { stampOf } from "./file-stamp.ts";
@@ -48,6 +48,7 @@ export async function unpackedFile(
   if (there) return file;
   const aside = `${file}.${randomUUID()}.tmp`;
   try {
+    await mkdir(folder, { recursive: true });
     await unpack(aside, stamp.size);
     await rename(aside, file);
     await removeOld(folder, prefix, basename(file));
@@ -57,7 +58,7 @@ export async function unpackedFile(
     throw asDataError(
       error,
       name,
-      "expected a whole file and room beside it to unpack, got %s; copy it again, or set indexFolder",
+      "expected a whole file and room beside it to unpack, got %s; copy it again, or choose another folder for what is unpacked (index folder)",
     );
   }
 }

@@ -26,6 +26,8 @@ export interface LoadLlava {
    * @defaultValue the tokenizer's `<image>`, or the first id after its last
    */
   readonly imageTokenId?: number;
+  /** LLaVA-NeXT, too, which reads pictures in tiles: its batches need `pictures`. @defaultValue false: refused */
+  readonly tiles?: boolean;
 }
 
 /**
@@ -36,11 +38,11 @@ export interface LoadLlava {
  */
 export async function loadLlava(
   folder: string,
-  { processor = "", keep = "float32", imageTokenId }: LoadLlava = {},
+  { processor = "", keep = "float32", imageTokenId, tiles = false }: LoadLlava = {},
 ): Promise<Llava> {
   if (!KEEPS.includes(keep))
     throw new KdError("KD_CONFIG", `loadLlava: keep must be one of ${KEEPS.join(", ")}, got "${keep}"`);
-  const { config, parts } = await openLlava(folder, imageTokenId === undefined ? {} : { imageTokenId });
+  const { config, parts } = await openLlava(folder, { tiles, ...(imageTokenId === undefined ? {} : { imageTokenId }) });
   const digests = new Map<string, string>();
   const onTensor = (name: string, stored: StoredTensor) => {
     const digest = name.startsWith(VISION) ? digestOfStored(stored, keep) : undefined;

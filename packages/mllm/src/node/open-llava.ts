@@ -33,19 +33,19 @@ const COMPONENTS: Readonly<Record<string, (stored: string) => string>> = {
 /**
  * Recognises a model's folder by what is in it, never by its name, and opens its checkpoints; no tensor is read.
  *
- * @param options.imageTokenId as in `loadLlava`
+ * @param options as in `loadLlava`
  * @throws KdError `KD_CONFIG` naming the file and field, `KD_SAFETENSORS` or `KD_WEIGHTS` naming a broken file of weights.
  */
 export async function openLlava(
   folder: string,
-  { imageTokenId }: { readonly imageTokenId?: number } = {},
+  { imageTokenId, tiles = false }: { readonly imageTokenId?: number; readonly tiles?: boolean } = {},
 ): Promise<LlavaFolder> {
   const file = join(folder, "config.json");
   const raw = await readJson(file, "a LLaVA config.json");
   await refuseAdapter(folder);
   const tiny = isTinyLlava(raw);
   const value = tiny ? await tinyConfig(raw, folder, imageTokenId) : raw;
-  const config = parseLlavaConfig(value, file);
+  const config = parseLlavaConfig(value, file, { tiles });
   const inParts = tiny && (await isFolder(join(folder, "connector")));
   const parts = inParts
     ? await Promise.all(

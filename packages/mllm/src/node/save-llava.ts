@@ -69,8 +69,9 @@ const TORCH = { F32: "float32", F16: "float16", BF16: "bfloat16" } as const;
 function configOf({ config }: Llava, dtype: keyof typeof TORCH): object {
   const { vision_config, text_config, ...rest } = config;
   return {
-    architectures: ["LlavaForConditionalGeneration"],
-    model_type: "llava",
+    ...(config.image_grid_pinpoints === undefined
+      ? { architectures: ["LlavaForConditionalGeneration"], model_type: "llava" }
+      : { architectures: ["LlavaNextForConditionalGeneration"], model_type: "llava_next" }),
     torch_dtype: TORCH[dtype],
     ...rest,
     image_seq_length: visualTokens(config),

@@ -9,6 +9,7 @@ const REASONS: Readonly<Record<string, string>> = {
   EPERM: "no permission; choose another folder or change its permissions",
   ENOTDIR: "a file stands where a folder should; choose another folder",
   EEXIST: "a file stands where a folder should; choose another folder",
+  ENOENT: "a folder on the way is gone or cannot be made, as on a read-only disk; choose another folder",
   EIO: "the disk failed; look at its health",
 };
 

@@ -1,6 +1,8 @@
 import { existsSync } from "node:fs";
-import { open, readFile, rename, writeFile } from "node:fs/promises";
+import { open, readFile, rename } from "node:fs/promises";
+import { dirname } from "node:path";
 import type { MetricsRow } from "../metrics-row.ts";
+import { syncFolder, writeDurably } from "./files.ts";
 import { writing } from "./io-error.ts";
 
 /** All rows of a `metrics.jsonl`; a half line at the end of a killed run is left out. No file, no rows. */
@@ -30,8 +32,10 @@ export interface MetricsFile {
 export async function openMetrics(path: string, lastStep: number): Promise<MetricsFile> {
   return writing(path, async () => {
     const rows = (await readMetrics(path)).filter(({ _step }) => _step <= lastStep);
-    await writeFile(`${path}.partial`, rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
+    const text = rows.map((row) => `${JSON.stringify(row)}\n`).join("");
+    await writeDurably(`${path}.partial`, new TextEncoder().encode(text)); // else a power cut after the rename could leave neither
     await rename(`${path}.partial`, path);
+    await syncFolder(dirname(path));
     const file = await open(path, "a");
     return {
       rows,

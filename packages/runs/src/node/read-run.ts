@@ -5,7 +5,7 @@ import { KdError } from "@kd/contract";
 import type { RunRecord } from "../report/compare-runs.ts";
 import { metricsPath } from "./begin-run.ts";
 import { readMetrics } from "./metrics-file.ts";
-import { configPath, readRunConfig } from "./run-folder.ts";
+import { configPath, ownConfig } from "./run-folder.ts";
 
 /** A run's folder as plain data, for a report; the run may still be going on. `KD_CONFIG` for a folder that is none. */
 export async function readRun(folder: string): Promise<RunRecord> {
@@ -14,7 +14,7 @@ export async function readRun(folder: string): Promise<RunRecord> {
       "KD_CONFIG",
       `${folder}: expected a run's folder, got one without config.json; look for it under runs/`,
     );
-  const { config, stages, versions, commit } = await readRunConfig(folder);
+  const { config, stages, versions, commit } = await ownConfig(folder);
   const command = join(folder, "command.txt");
   return {
     name: basename(resolve(folder)),

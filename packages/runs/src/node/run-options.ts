@@ -33,6 +33,8 @@ export interface RunOptions {
   readonly command?: string | undefined;
   /** `new` refuses a folder that exists, `resume` goes on (or begins, without a folder), `overwrite` begins again. @defaultValue "new" */
   readonly start?: "new" | "resume" | "overwrite";
+  /** Keys of `config`, at any depth, that a resumed run may have others of: what is trained must not depend on them. @defaultValue none */
+  readonly mayChange?: readonly string[] | undefined;
   /** Begins this stage again, after the weights of the stage before it; what came later is removed. Needs `start: "resume"`. @defaultValue none */
   readonly from?: string | undefined;
   /** Another run's folder whose first stages are the same: what it trained up to the end of `stage` is taken from it. @defaultValue none */

@@ -5,7 +5,16 @@ import { join } from "node:path";
 import { KdError, type ResumableTraining, type StepReport, type TrainingState } from "@kd/contract";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { MetricsRow } from "../index.ts";
-import { type RunEvent, type RunOptions, type RunResult, readMetrics, runStages, savedEnvironment } from "./index.ts";
+import {
+  type RunEvent,
+  type RunOptions,
+  type RunResult,
+  readMetrics,
+  readRun,
+  runStages,
+  savedEnvironment,
+} from "./index.ts";
+import { writing } from "./io-error.ts";
 
 let root: string;
 beforeEach(async () => {
@@ -212,6 +221,48 @@ it("refuses another run's folder and leaves it as it is", async () => {
   for (const start of ["new", "overwrite"] as const)
     await expect(run(options(mine, { start }))).rejects.toThrow(/expected a run's folder or none/);
   expect(await readdir(mine)).toEqual(["thesis.tex"]);
+  await writeFile(join(mine, "config.json"), '{"model_type":"llava"}'); // as a folder of a model has one
+  for (const start of ["new", "resume", "overwrite"] as const)
+    await expect(run(options(mine, { start }))).rejects.toMatchObject({
+      code: "KD_CONFIG",
+      message: expect.stringMatching(/mine: expected a run's folder or none, got one whose config\.json is no run's/),
+    });
+  expect((await readdir(mine)).sort()).toEqual(["config.json", "thesis.tex"]);
+  await expect(readRun(mine)).rejects.toMatchObject({
+    code: "KD_CONFIG",
+    message: expect.stringMatching(/is no run's/),
+  });
+});
+
+it("goes on with other settings where they may change, and writes them down", async () => {
+  const folder = join(root, "run");
+  const free = { mayChange: ["output_dir", "save_steps"] };
+  const before = { seed: 1, output_dir: "a", dpt: { save_steps: 2, lr: 1 } };
+  await run(options(folder, { ...free, config: before }), (event) => event.kind === "step" && event.row._step === 3);
+  const now = { seed: 1, output_dir: "b", dpt: { save_steps: 9, lr: 1 } };
+  await expect(run(options(folder, { ...resume, config: now }))).rejects.toThrow(/config\.output_dir "a", got "b"/);
+  await expect(
+    run(options(folder, { ...resume, ...free, config: { ...now, dpt: { save_steps: 9, lr: 2 } } })),
+  ).rejects.toThrow(/expected config\.dpt\.lr 1, got 2;/);
+  await run(options(folder, { ...resume, ...free, config: now }));
+  expect(await rowsOf("run")).toHaveLength(16);
+  expect(JSON.parse(await readFile(join(folder, "config.json"), "utf8")).config).toEqual(now);
+});
+
+it("two at once in a folder: one waits for the other, and no step is lost", async () => {
+  const folder = join(root, "run");
+  const both = await Promise.all([run(options(folder, resume)), run(options(folder, resume))]);
+  const steps = both.map(({ events }) => events.filter((e) => e.kind === "step").length);
+  expect(steps.sort((a, b) => a - b)).toEqual([0, 16]);
+  expect(await rowsOf("run")).toHaveLength(16);
+});
+
+it("what summary.json and diverged.json say ends when the run goes on", async () => {
+  const folder = join(root, "run");
+  await run(options(folder));
+  await writeFile(join(folder, "diverged.json"), "{}");
+  await run(options(folder, { ...resume, from: "dft" }), (event) => event.kind === "step");
+  for (const name of ["summary.json", "diverged.json"]) expect(existsSync(join(folder, name))).toBe(false);
 });
 
 it("begins a stage again with the weights of the one before it", async () => {
@@ -265,5 +316,10 @@ it("names a stage that ends early and a place that cannot be written", async () 
   await expect(run(options(join(root, "file", "run")))).rejects.toMatchObject({
     code: "KD_IO",
     message: expect.stringContaining("ENOTDIR"),
+  });
+  const nowhere = writing("there", () => writeFile(join(root, "none", "file"), ""));
+  await expect(nowhere).rejects.toMatchObject({
+    code: "KD_IO",
+    message: expect.stringMatching(/choose another folder$/),
   });
 });

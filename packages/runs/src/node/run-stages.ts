@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { KdError, type StepReport } from "@kd/contract";
 import { metricsRow } from "../metrics-row.ts";
@@ -7,6 +8,7 @@ import { createCheckpointer } from "./checkpointer.ts";
 import { openEventFile } from "./event-file.ts";
 import { writeJson } from "./files.ts";
 import { writing } from "./io-error.ts";
+import { lockRun } from "./lock-run.ts";
 import { openMetrics } from "./metrics-file.ts";
 import { checkpointsPath } from "./run-folder.ts";
 import type { RunEvent, RunOptions, RunResult, RunStage } from "./run-options.ts";
@@ -16,10 +18,21 @@ import { summaryOf, summaryPath } from "./summary.ts";
  * Runs stages one after another in a folder, and says what happens. Stopped in any way, by a kill too, the same call with `start: "resume"` goes
  * on from the newest whole checkpoint with the same numbers. Leave the loop by aborting `signal`: `break` does not save.
  *
- * @throws KdError `KD_CONFIG` for a folder of another run; `KD_IO` for a disk that is full or cannot be written: what was saved before stays;
+ * @throws KdError `KD_CONFIG` for a folder of another run, or that another process trains in; `KD_IO` for a disk that is full or cannot be written: what was saved before stays;
  * `KD_DIVERGED` with the records of the step, also in `diverged.json`; `KD_DATA` for a stage that ends early.
  */
 export async function* runStages(options: RunOptions): AsyncGenerator<RunEvent, RunResult, undefined> {
+  const { folder } = options;
+  await writing(folder, () => mkdir(folder, { recursive: true }));
+  const release = await lockRun(folder);
+  try {
+    return yield* runLocked(options);
+  } finally {
+    await release();
+  }
+}
+
+async function* runLocked(options: RunOptions): AsyncGenerator<RunEvent, RunResult, undefined> {
   const { folder, stages, handOver, checkpointEvery = 200, keepLast = 2, evaluate, best: aim, signal } = options;
   const notices: string[] = [];
   let restored = await beginRun(options, notices);
@@ -35,6 +48,11 @@ export async function* runStages(options: RunOptions): AsyncGenerator<RunEvent, 
     await metrics.close();
     throw error;
   });
+  if (done < (offsets.at(-1) as number))
+    // what they say is of the time before
+    await writing(folder, async () => {
+      for (const path of [summaryPath(folder), divergedPath(folder)]) await rm(path, { force: true });
+    });
   const result = (finished: boolean): RunResult => ({ finished, step: done, checkpoint: saver.last, best });
   try {
     if (metrics.rows.length < done)
@@ -108,6 +126,8 @@ export async function* runStages(options: RunOptions): AsyncGenerator<RunEvent, 
   }
 }
 
+const divergedPath = (folder: string): string => join(folder, "diverged.json");
+
 /** The reports; a loss that is not finite ends them with the records of its step written down. */
 async function* reportsOf(
   { name, recordsOf }: RunStage,
@@ -124,7 +144,7 @@ async function* reportsOf(
     if (!KdError.is(cause) || (cause as KdError).code !== "KD_DIVERGED") throw cause;
     const { message } = cause as KdError;
     const records = (await recordsOf?.(step + 1)) ?? [];
-    const file = join(folder, "diverged.json");
+    const file = divergedPath(folder);
     await writing(file, () => writeJson(file, { stage: name, step: step + 1, message, records }));
     const some = records.slice(0, 8).join(", ");
     const list = records.length === 0 ? "" : ` Its records, all in ${file}: ${some}${records.length > 8 ? ", …" : ""}`;

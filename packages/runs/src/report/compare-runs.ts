@@ -92,9 +92,17 @@ function timesOf(rows: readonly MetricsRow[]): string[] {
   return [((1000 * seconds) / rows.length).toFixed(0), `${((100 * dataSeconds) / seconds).toFixed(1)} %`];
 }
 
-/** Settings that are not the same in all, as rows of a table. */
+/** Settings that are not the same in all, as rows of a table. What a run has not at all, as a stage with its settings, is one row. */
 function differences(configs: readonly unknown[]): string[][] {
-  const leaves = configs.map((config) => leavesOf(config));
+  const tops = configs.map((config) => new Map(Object.entries(config ?? {})));
+  const isWhole = (key: string): boolean => tops.every((own) => own.has(key));
+  const leaves = tops.map((own) =>
+    leavesOf(
+      Object.fromEntries(
+        [...own].map(([key, value]) => [key, typeof value !== "object" || isWhole(key) ? value : "set"]),
+      ),
+    ),
+  );
   const keys = [...new Set(leaves.flatMap((own) => [...own.keys()]))];
   const rows = keys.map((key) => [key, ...leaves.map((own) => own.get(key) ?? "–")]);
   return rows.filter(([, ...values]) => new Set(values).size > 1);

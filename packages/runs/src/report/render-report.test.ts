@@ -119,6 +119,15 @@ it("compares runs: last numbers by stage, and the settings in which they differ"
   expect(report.tables?.[1]?.rows).toEqual([["seed", "1", "2"]]);
   expect(renderReport(report)).toContain("2 runs beside each other");
   expect(reportOfRuns([run(1, 2)]).title).toBe("Run run");
+  const stages = { dpt: { lr: 1, beta: 1 }, sft: { lr: 1 } };
+  const [both, one] = [
+    { ...run(1, 2), config: stages },
+    { ...run(1, 2), config: { dpt: { lr: 2, beta: 1 } } },
+  ];
+  expect(reportOfRuns([both, one]).tables?.at(-1)?.rows).toEqual([
+    ["dpt.lr", "1", "2"],
+    ["sft", "set", "–"],
+  ]);
 });
 
 it("says how long a run's steps took, and what of that they waited for data", () => {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { random } from "../../test/tensors.ts";
 import {
   adamWStep,
   attention,
-  createRng,
   gatherRows,
   gelu,
   grads,
@@ -20,7 +20,6 @@ import {
   swiglu,
   type Tensor,
   type Tensor1D,
-  type Tensor2D,
   tensor,
   tidy,
   topKRows,
@@ -30,14 +29,6 @@ import {
 } from "../index.ts";
 
 // Large enough for every kernel to be cut into chunks, with sizes that no chunk divides.
-const random = (shape: readonly number[], seed: number): Tensor => {
-  const rng = createRng(seed);
-  const size = shape.reduce((product, n) => product * n, 1);
-  return tensor(
-    Float32Array.from({ length: size }, () => rng.normal()),
-    [...shape],
-  );
-};
 const ids = (count: number, below: number): Tensor1D =>
   tensor(
     Int32Array.from({ length: count }, (_, i) => (i * 7919) % below),
@@ -84,21 +75,21 @@ const CASES: Readonly<Record<string, { shapes: number[][]; run: (...x: never[]) 
       [511, 33],
     ],
     run: (hidden, head) => {
-      const teacher = { hidden: random([301, 20], 8), head: random([517, 20], 9) };
+      const teacher = { hidden: random(8, 301, 20), head: random(9, 517, 20) };
       return rowLosses({ student: { hidden, head }, teacher, labels: ids(301, 511), chunkSize: 256 } as never).loss;
     },
   },
   "rowLosses, a mixture": {
     shapes: [[301, 511]],
     run: (student) => {
-      const teacher = random([301, 517], 8) as Tensor2D;
+      const teacher = random(8, 301, 517);
       return rowLosses({ student, teacher, divergence: { kind: "jsd", beta: 0.3 } } as never).loss;
     },
   },
   "rowLosses, top-k rows": {
     shapes: [[301, 511]],
     run: (student) => {
-      const teacher = topKRows(random([301, 511], 8) as Tensor2D, 7);
+      const teacher = topKRows(random(8, 301, 511), 7);
       return rowLosses({ student, teacher, labels: ids(301, 511) } as never).loss;
     },
   },
@@ -109,9 +100,9 @@ async function valueAndGradients(name: string, threads: number): Promise<Float32
   const { shapes, run } = CASES[name] as (typeof CASES)[string];
   const before = memory().numTensors;
   const results = tidy(() => {
-    const inputs = shapes.map((shape, i) => random(shape, i + 1));
+    const inputs = shapes.map((shape, i) => random(i + 1, ...shape));
     const value = run(...(inputs as never[]));
-    const weight = random(value.shape, 7);
+    const weight = random(7, ...value.shape);
     const gradients = grads((...x) => sum(mul(run(...(x as never[])), weight)))(inputs);
     return [value, ...gradients].map((t) => t.dataSync() as Float32Array);
   });
@@ -138,8 +129,8 @@ describe("three threads give what one gives", () => {
   it("AdamW and the norm over many parameters", async () => {
     const step = async (threads: number): Promise<Float32Array[]> => {
       await useBackend({ engine: "wasm", blas: false, threads });
-      const params = [[501, 131], [3], [1], [777, 50]].map((shape, i) => variable(random(shape, i + 1)));
-      const grads = params.map(({ shape }, i) => random(shape, i + 20));
+      const params = [[501, 131], [3], [1], [777, 50]].map((shape, i) => variable(random(i + 1, ...shape)));
+      const grads = params.map(({ shape }, i) => random(i + 20, ...shape));
       const [m, v] = [params.map((p) => zerosLike(p)), params.map((p) => zerosLike(p))] as [Tensor[], Tensor[]];
       const rates = { lr: 0.01, beta1: 0.9, beta2: 0.98, epsilon: 1e-8, step: 1 };
       adamWStep({ params, grads, m, v, ...rates, weightDecay: [0.1, 0, 0.2, 0] });

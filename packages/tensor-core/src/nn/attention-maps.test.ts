@@ -1,9 +1,9 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { syncEngines } from "../../test/engines.ts";
+import { random as randomTensor } from "../../test/tensors.ts";
 import {
   attention,
   attentionMaps,
-  createRng,
   grads,
   memory,
   mul,
@@ -16,8 +16,7 @@ import {
   useBackend,
 } from "../index.ts";
 
-const random = (seed: number, ...shape: [number, number, number, number]): Tensor4D =>
-  tensor(Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, createRng(seed).normal), shape) as Tensor4D;
+const random = randomTensor<Tensor4D>;
 const [B, T, H, KV, D] = [2, 4, 4, 2, 3];
 
 /** The definition in float64. */

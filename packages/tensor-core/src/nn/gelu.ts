@@ -1,6 +1,6 @@
 import { fusedKernels } from "../kernels/fused-kernels.ts";
 import { differentiable, type Operand } from "../operand.ts";
-import { add, erf, exp, mul, sigmoid, square, sub, type Tensor, tanh, tidy } from "../ops.ts";
+import { add, clipByValue, erf, exp, mul, sigmoid, square, sub, type Tensor, tanh, tidy } from "../ops.ts";
 
 /** `none` = exact (erf), `tanh` = SigLIP's `gelu_pytorch_tanh`, `quick` = CLIP's `x · sigmoid(1.702 x)`. */
 export type GeluApproximation = "none" | "tanh" | "quick";
@@ -47,7 +47,8 @@ const PORTABLE: Readonly<Record<GeluApproximation, { value: (x: Tensor) => Tenso
   },
   tanh: {
     value: (x) => mul(mul(0.5, x), add(1, inner(x))),
-    slope: (x) => {
+    slope: (huge) => {
+      const x = clipByValue(huge, -20, 20); // it is 0 or 1 from there on, and x² stays finite
       const t = inner(x);
       const rise = mul(ROOT, add(1, mul(3 * CUBIC, square(x))));
       return mul(0.5, add(add(1, t), mul(x, mul(sub(1, square(t)), rise))));
@@ -57,7 +58,7 @@ const PORTABLE: Readonly<Record<GeluApproximation, { value: (x: Tensor) => Tenso
     value: (x) => mul(x, sigmoid(mul(1.702, x))),
     slope: (x) => {
       const s = sigmoid(mul(1.702, x));
-      return add(s, mul(mul(1.702, x), mul(s, sub(1, s))));
+      return add(s, mul(x, mul(1.702, mul(s, sub(1, s))))); // 1.702 · x may be infinite
     },
   },
 };

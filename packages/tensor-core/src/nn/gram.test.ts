@@ -1,9 +1,9 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { syncEngines } from "../../test/engines.ts";
+import { random } from "../../test/tensors.ts";
 import {
   add,
   constant,
-  createRng,
   grads,
   matMul,
   memory,
@@ -17,13 +17,6 @@ import {
   useBackend,
 } from "../index.ts";
 
-const random = (seed: number, ...shape: [number, ...number[]]): Tensor2D => {
-  const rng = createRng(seed);
-  return tensor(
-    Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => rng.normal()),
-    shape as [number, number],
-  );
-};
 const close = (got: Tensor, want: Tensor): void => {
   const [a, b] = [got.dataSync(), want.dataSync()];
   expect(got.shape).toEqual(want.shape);

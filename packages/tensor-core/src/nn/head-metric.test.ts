@@ -1,6 +1,7 @@
 import { profile } from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { syncEngines } from "../../test/engines.ts";
+import { random } from "../../test/tensors.ts";
 import {
   constant,
   createRng,
@@ -22,13 +23,6 @@ import {
 } from "../index.ts";
 import { throughHead } from "./head-metric.ts";
 
-const random = (seed: number, ...shape: [number, number]): Tensor2D => {
-  const rng = createRng(seed);
-  return tensor(
-    Float32Array.from({ length: shape[0] * shape[1] }, () => rng.normal()),
-    shape,
-  );
-};
 /** Numbers of about ±1.5 in 16 bits, whose mean is far from 0. */
 const half = (seed: number, ...shape: [number, number]): Tensor2D => {
   const rng = createRng(seed);

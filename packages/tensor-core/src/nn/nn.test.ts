@@ -1,9 +1,9 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { engines, valuesOf } from "../../test/engines.ts";
+import { random } from "../../test/tensors.ts";
 import {
   attention,
   constant,
-  createRng,
   gatherRows,
   gelu,
   grads,
@@ -106,22 +106,14 @@ const CASES: Readonly<Record<string, Case>> = {
   },
 };
 
-const random = (shape: readonly number[], seed: number): Tensor => {
-  const rng = createRng(seed);
-  return tensor(
-    Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => rng.normal()),
-    [...shape],
-  );
-};
-
 describe.each(engines)("neural operations on %s", (engine) => {
   beforeAll(async () => {
     await useBackend({ engine, blas: false });
   });
 
   it.each(Object.entries(CASES))("%s has the gradient of central differences", async (_, { shapes, run }) => {
-    const inputs = shapes.map((shape, i) => random(shape, i + 1));
-    const probe = tidy(() => random(run(...inputs).shape, 99));
+    const inputs = shapes.map((shape, i) => random(i + 1, ...shape));
+    const probe = tidy(() => random(99, ...run(...inputs).shape));
     const value = (...x: Tensor[]): Promise<number> => sumOf(() => mul(run(...x), probe));
     const gradients = grads((...x: Tensor[]) => sum(mul(run(...x), probe)) as never)(inputs);
     for (const [i, gradient] of gradients.entries()) {
@@ -143,7 +135,7 @@ describe.each(engines)("neural operations on %s", (engine) => {
     "%s gives a constant operand no gradient and the others the same",
     async (_, { shapes, run }) => {
       if (shapes.length < 2) return;
-      const inputs = shapes.map((shape, i) => random(shape, i + 1));
+      const inputs = shapes.map((shape, i) => random(i + 1, ...shape));
       const all = grads((...x: Tensor[]) => sum(run(...x)) as never)(inputs);
       const first = grads((x: Tensor) => sum(run(x, ...inputs.slice(1).map(constant))) as never)([inputs[0] as Tensor]);
       expect(first).toHaveLength(1);
@@ -153,7 +145,7 @@ describe.each(engines)("neural operations on %s", (engine) => {
   );
 
   it("takes no rows, and loses nothing else to it", async () => {
-    const weight = random([5, 4], 1);
+    const weight = random(1, 5, 4);
     const kept = mul(weight, 2); // webgpu sends it to the device together with the next
     const [dx, dw] = grads((x: Tensor, w: Tensor) => sum(linear(x, w as Tensor2D)))([zeros([0, 4]), weight]);
     expect(dx?.shape).toEqual([0, 4]);
@@ -165,7 +157,7 @@ describe.each(engines)("neural operations on %s", (engine) => {
   });
 
   it.each(Object.entries(CASES))("%s frees everything but its results", (_, { shapes, run }) => {
-    const inputs = shapes.map((shape, i) => random(shape, i + 1));
+    const inputs = shapes.map((shape, i) => random(i + 1, ...shape));
     tidy(() => {
       run(...inputs);
     });
@@ -187,8 +179,8 @@ it.each(engines.filter((engine) => engine !== "cpu"))("%s equals the portable co
   for (const engine of ["cpu", other] as const) {
     await useBackend({ engine, blas: false });
     for (const [name, { shapes, run }] of Object.entries(CASES)) {
-      const inputs = shapes.map((shape, i) => random(shape, i + 1));
-      const probe = random(run(...inputs).shape, 7);
+      const inputs = shapes.map((shape, i) => random(i + 1, ...shape));
+      const probe = random(7, ...run(...inputs).shape);
       const values = [run(...inputs), ...grads((...x: Tensor[]) => sum(mul(run(...x), probe)) as never)(inputs)];
       const data = await Promise.all(values.map(valuesOf));
       if (engine === "cpu") results[name] = data;

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { memoryEngines } from "../../test/engines.ts";
+import { int32 } from "../../test/tensors.ts";
 import {
   type RowLossesOptions,
   rowLosses,
@@ -14,7 +15,6 @@ import {
 
 const matrix = (...rows: number[][]): Tensor2D => tensor(rows, [rows.length, rows[0]?.length ?? 0]) as Tensor2D;
 const student = () => matrix([1, 2, 3], [0, 1, 0]);
-const int32 = (...values: number[]) => tensor(values, [values.length], "int32") as Tensor1D;
 const ids = (...rows: number[][]) => tensor(rows, [rows.length, rows[0]?.length ?? 0], "int32") as Tensor2D;
 const topK = (more: object = {}) => ({
   ids: ids([0, 1], [1, 0]),

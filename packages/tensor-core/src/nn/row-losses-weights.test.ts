@@ -2,8 +2,8 @@ import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { syncEngines } from "../../test/engines.ts";
 import { runsOf } from "../../test/runs.ts";
+import { int32, random } from "../../test/tensors.ts";
 import {
-  createRng,
   grads,
   mul,
   type RowLossesOptions,
@@ -18,14 +18,7 @@ import {
 } from "../index.ts";
 import { defaultChunk } from "./row-losses.ts";
 
-const random = (seed: number, ...shape: [number, number]): Tensor2D => {
-  const rng = createRng(seed);
-  return tensor(
-    Float32Array.from({ length: shape[0] * shape[1] }, () => rng.normal()),
-    shape,
-  );
-};
-const labels = () => tensor([2, -1, 0], [3], "int32") as Tensor1D;
+const labels = () => int32(2, -1, 0);
 const terms = (options: RowLossesOptions) =>
   tidy(() => {
     const { loss, ce, kl } = rowLosses(options);

@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { engines, numberOf, valuesOf } from "../../test/engines.ts";
+import { int32, random } from "../../test/tensors.ts";
 import {
   constant,
-  createRng,
   grads,
   matMul,
   memory,
@@ -15,15 +15,6 @@ import {
   tidy,
   useBackend,
 } from "../index.ts";
-
-const random = (seed: number, ...shape: [number, ...number[]]): Tensor2D => {
-  const rng = createRng(seed);
-  return tensor(
-    Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => rng.normal()),
-    shape as [number, number],
-  );
-};
-const int32 = (...values: number[]) => tensor(values, [values.length], "int32") as Tensor1D;
 
 /** The definition, in float64. */
 async function reference({ student, teacher, labels, rowWeights, temperature = 1 }: RowLossesOptions) {

@@ -49,11 +49,12 @@ export function swigluBwd(dy: usize, a: usize, b: usize, da: usize, db: usize, i
   if (kind == 0)
     return add4(normalCdf4(x), mul4(mul4(x, all4(0.3989422804014327)), exp4(mul4(all4(-0.5), mul4(x, x)))));
   if (kind == 1) {
-    const t = tanhInner4(x), rise = mul4(all4(0.7978845608028654), add4(all4(1), mul4(all4(0.134145), mul4(x, x))));
+    const square = f32x4.pmin(mul4(x, x), all4(1e18)); // 1 − t² is 0 long before, and ∞ · 0 is no number
+    const t = tanhInner4(x), rise = mul4(all4(0.7978845608028654), add4(all4(1), mul4(all4(0.134145), square)));
     return mul4(all4(0.5), add4(add4(all4(1), t), mul4(x, mul4(sub4(all4(1), mul4(t, t)), rise))));
   }
   const s = sigmoid4(mul4(all4(1.702), x));
-  return add4(s, mul4(mul4(all4(1.702), x), mul4(s, sub4(all4(1), s))));
+  return add4(s, mul4(x, mul4(all4(1.702), mul4(s, sub4(all4(1), s))))); // 1.702 · x may be ∞
 }
 
 /** kind: 0 exact, 1 tanh, 2 quick */

@@ -39,12 +39,14 @@
   p = add4(mul4(p, r), all4(5.0000001201e-1));
   return mul4(p, mul4(r, r));
 }
-// x is n·ln2 + r, n whole and |r| ≤ ln2/2; no number (NaN) stays one.
-@inline function limited(x: v128): v128 { return f32x4.pmax(f32x4.pmin(x, all4(88.3)), all4(-87.3)); }
+// x is n·ln2 + r, n whole and |r| ≤ ln2/2; no number (NaN) stays one. The limits lie where n is 128 and −127, whose powers of 2 below are ∞ and 0:
+// a limit that left exp at 1e-38 would do for a sum, but not for what is multiplied by an x of 1e38.
+@inline function limited(x: v128): v128 { return f32x4.pmax(f32x4.pmin(x, all4(89)), all4(-88)); }
 @inline function whole(x: v128): v128 { return f32x4.nearest(mul4(x, all4(1.44269504))); }
 @inline function rest(x: v128, n: v128): v128 { return add4(sub4(x, mul4(n, all4(0.693359375))), mul4(n, all4(2.12194440e-4))); }
 @inline function powerOf2(n: v128): v128 { return i32x4.shl(i32x4.add(i32x4.trunc_sat_f32x4_s(n), i32x4.splat(127)), 23); }
 
+/** 0 from −87.7 down, ∞ from 88.4 up */
 @inline export function exp4(x: v128): v128 {
   x = limited(x);
   const n = whole(x), r = rest(x, n);
