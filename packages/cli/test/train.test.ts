@@ -302,6 +302,7 @@ it("flags and --set win over the file; a saved configuration gives the same run;
 it("kd cache computes features and the teacher's rows once; kd train then loads no teacher and gets the same losses", async () => {
   const cache = await kd(["cache", at("train.json"), "--cache", at("kept"), "--json"]);
   expect(cache.code, cache.err).toBe(0);
+  expect(JSON.parse(cache.out).bytes).toEqual({ features: expect.any(Number), teacher: expect.any(Number) });
   expect(JSON.parse(cache.out).stages).toEqual([
     { stage: "dpt", records: 3, pictures: 2, taught: 3 },
     { stage: "sft", records: 3, pictures: 2 },
@@ -320,6 +321,17 @@ it("kd cache computes features and the teacher's rows once; kd train then loads 
   expect(mine).toHaveLength(8);
   for (const [i, loss] of mine.entries())
     expect(Math.abs((loss as number) / (theirs[i] as number) - 1)).toBeLessThan(2e-3); // 16 bits of features and rows
+  // rows that are lost later are computed again, by a teacher that is loaded for them
+  const folder = at("kept", "teacher");
+  for (const name of await readdir(folder)) if (name.endsWith(".index")) await rm(join(folder, name));
+  const lost = await kd([...run, "--output-dir", at("lost-rows"), "--set", `cache=${at("kept")}`]);
+  expect(lost.err).toContain("rows of the teacher are missing or damaged: it is loaded");
+  expect(await losses("lost-rows")).toEqual(mine);
+  const full = await kd(["cache", at("train.json"), "--cache", at("kept")]);
+  expect(full.err).not.toContain("it is loaded"); // nothing is missing
+  expect(full.out).toMatch(
+    /dpt +3 records, 2 pictures, 0 taught now\n[\s\S]*cache +\S+: features \d+ B, teacher [\d.]+ KiB/,
+  );
   expect(await kdHere(["cache", at("train.json")])).toMatchObject({
     code: 1,
     err: expect.stringContaining("expected a key cache, got none"),

@@ -33,8 +33,8 @@ export interface OpenRun {
 const NAMED = 20; // records that were skipped, a stage
 const EPOCHS = 1000; // an order depends on seed + epoch
 
-/** Opens the student, every stage's data, then the teacher. `fill`: the teacher is loaded even where its cache is whole. */
-export async function openRun(config: RunConfig, { fill = false }: { readonly fill?: boolean } = {}): Promise<OpenRun> {
+/** Opens the student, every stage's data, then the teacher. */
+export async function openRun(config: RunConfig): Promise<OpenRun> {
   const student = await openStudent(config);
   const features = createFeatureStore(student, config.cache);
   const opened: OpenStage[] = [];
@@ -59,7 +59,6 @@ export async function openRun(config: RunConfig, { fill = false }: { readonly fi
   const teacher = await openTeaching(config, {
     student,
     stages: opened.filter(({ kind }) => distils(kind)),
-    fill,
   });
   return {
     student,
