@@ -75,6 +75,23 @@ it("trains the three stages, prints and saves the merged configuration, and leav
         0.5 * (row["train/loss_rdist"] as number),
       3,
     );
+  const measured = rows.filter((row) => row["eval/agreement"] !== undefined);
+  expect(measured.length).toBeGreaterThan(15); // ten times a stage at most, its end among them
+  for (const row of measured) expect(row["eval/loss"], "every answer is measured").toBeGreaterThan(0);
+  expect(measured.at(-1)?.["eval/loss"]).toBeLessThan(measured[0]?.["eval/loss"] as number);
+  const { scores, samples, grams } = await json("run", "evaluation.json");
+  expect(scores.models.map(({ name }: { name: string }) => name)).toEqual(["teacher", "student"]);
+  expect(scores.floors.map(({ name }: { name: string }) => name)).toEqual(["blind", "majority"]);
+  expect(scores.note).toMatch(/of 3 records of data\.json, which the student was trained on/);
+  expect(samples.shown[0]).toMatchObject({
+    image: expect.stringMatching(/^data:image\/webp;base64,/),
+    question: "what is it ?",
+    answers: { teacher: expect.any(String), student: expect.any(String) },
+  });
+  expect(grams.pictures[0].matrices.map(({ values }: { values: number[] }) => values.length)).toEqual([16, 16]);
+  expect(await readFile(at("run", "report.html"), "utf8")).toMatch(
+    /<h2>Answers[\s\S]*<h2>What the visual tokens relate/,
+  );
   const student = JSON.parse((await kdHere(["inspect", at("run", "student"), "--json"])).out);
   expect(student).toMatchObject({
     layout: "llava",
@@ -315,6 +332,8 @@ it("kd cache computes features and the teacher's rows once; kd train then loads 
   ];
   expect(kept.err).toContain("the teacher's rows are all in the cache: it is not loaded");
   expect(plain.code, plain.err).toBe(0);
+  expect(kept.err).not.toContain("it is loaded"); // nor for the evaluation's records
+  expect((await json("with-cache", "evaluation.json")).grams.pictures).toHaveLength(2);
   const losses = async (name: string) =>
     (await numbers(name)).map((row) => (row as Record<string, number>)["train/loss"]);
   const [mine, theirs] = [await losses("with-cache"), await losses("without-cache")];
@@ -336,6 +355,27 @@ it("kd cache computes features and the teacher's rows once; kd train then loads 
     code: 1,
     err: expect.stringContaining("expected a key cache, got none"),
   });
+});
+
+it("measures and asks about records that were not trained on, or about none", async () => {
+  const [record] = await json("data.json");
+  await writeFile(at("held-out.json"), JSON.stringify([{ ...record, image: "star.png" }]));
+  const run = (folder: string, ...set: string[]) => [
+    ...["train", at("train.json"), "--stages", "sft", "--max-steps", "2", "--output-dir", at(folder)],
+    ...set.flatMap((each) => ["--set", each]),
+  ];
+  const held = await kd(
+    run("held-out", `eval_data_path=${at("held-out.json")}`, `eval_image_folder=${at("pictures")}`),
+  );
+  expect(held.code, held.err).toBe(0);
+  const { scores, grams } = await json("held-out", "evaluation.json");
+  expect(scores.note).toMatch(/of 1 records of held-out\.json, given for this/);
+  expect(scores.models).toHaveLength(1);
+  expect(grams).toBeUndefined(); // without a teacher
+  const none = await kd(run("unmeasured", "eval_samples=0"));
+  expect(none.code, none.err).toBe(0);
+  expect((await numbers("unmeasured")).some((row) => "eval/loss" in row)).toBe(false);
+  expect(await readdir(at("unmeasured"))).not.toContain("evaluation.json");
 });
 
 it.each([
