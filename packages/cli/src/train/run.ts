@@ -1,38 +1,19 @@
 import { rm } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import type { TrainingState } from "@kd/contract";
-import { isMilestone, progressLine } from "@kd/runs";
-import {
-  checkRunFolder,
-  gitCommit,
-  type RunEvent,
-  type RunOptions,
-  type RunStage,
-  runStages,
-  writeEvaluation,
-  writing,
-} from "@kd/runs/node";
-import {
-  type DistillWeights,
-  presets,
-  restoreWeights,
-  resumable,
-  stages,
-  trainableNames,
-  trainStage,
-} from "@kd/stages";
-import { createRng, describeBackend, rngFromState } from "@kd/tensor-core";
+import { checkRunFolder, gitCommit, type RunOptions, runStages, writeEvaluation, writing } from "@kd/runs/node";
+import { restoreWeights } from "@kd/stages";
+import { describeBackend } from "@kd/tensor-core";
 import { Interrupted } from "../interrupt.ts";
-import { endProgress, note, progress } from "../terminal.ts";
+import { endProgress, note } from "../terminal.ts";
 import { writeReport } from "../write-report.ts";
-import { divergenceOf, type RunConfig, type StageConfig } from "./config.ts";
+import type { RunConfig } from "./config.ts";
 import { evaluateStudent } from "./evaluate-student.ts";
 import { measureStudent } from "./measure-student.ts";
-import { type OpenStage, openRun } from "./open-run.ts";
+import { openRun } from "./open-run.ts";
+import { changedBy, runStage } from "./run-stage.ts";
 import { saveStudent } from "./save-student.ts";
-import type { Student } from "./student.ts";
-import type { Teacher } from "./teacher.ts";
+import { showEvent } from "./show-event.ts";
 
 /** What a run left. */
 export interface RunResult {
@@ -87,7 +68,7 @@ export async function trainRun({ config, ...driven }: TrainRun): Promise<RunResu
     let next = await running.next();
     began = true;
     for (; !next.done; next = await running.next()) {
-      show(next.value);
+      showEvent(next.value);
       if (next.value.kind === "step") losses.set(next.value.stage, next.value.report.loss);
     }
     if (!next.value.finished)
@@ -122,87 +103,6 @@ export async function trainRun({ config, ...driven }: TrainRun): Promise<RunResu
       };
     }),
   };
-}
-
-/** Every weight that these stages train: a checkpoint holds what the earlier ones left, too. */
-const changedBy = (opened: readonly OpenStage[], { model }: Student): string[] => [
-  ...new Set(opened.flatMap(({ kind }) => trainableNames(stages[kind], model))),
-];
-
-interface RunStageOptions {
-  readonly student: Student;
-  readonly teacher: Teacher | undefined;
-  readonly config: RunConfig;
-  /** Names of the weights to save. */
-  readonly changed: readonly string[];
-}
-
-function runStage({ name, kind, stage, data, totalSteps, seed }: OpenStage, options: RunStageOptions): RunStage {
-  const { student, teacher, config, changed } = options;
-  let records: () => readonly string[] = () => [];
-  const open = (saved?: TrainingState) => {
-    const steps = data.steps();
-    records = steps.records;
-    let rng = createRng(seed).fork(`dropout ${name}`);
-    const training = resumable({
-      params: student.model.params,
-      trainable: trainableNames(stages[kind], student.model),
-      weights: changed,
-      totalSteps,
-      step: () => steps.next(),
-      train: (batches, state) =>
-        trainStage({
-          stage: stages[kind],
-          student: student.model,
-          ...(teacher === undefined || !stages[kind].distills ? {} : { teacher: teacher.of(stage) }),
-          steps: batches,
-          state,
-          totalSteps,
-          weights: weightsOf(stage, config),
-          temperature: stage.temperature,
-          divergence: divergenceOf(stage),
-          gradientCheckpointing: stage.gradient_checkpointing,
-          rng,
-          learningRate: stage.learning_rate,
-          warmupRatio: stage.warmup_ratio,
-          weightDecay: stage.weight_decay,
-          maxGradNorm: stage.max_grad_norm,
-          updateNorm: true,
-        }),
-      keeps: {
-        data: steps.kept,
-        rng: { save: () => rng.state(), restore: (words) => (rng = rngFromState(words as number[])) },
-      },
-      ...(saved === undefined ? {} : { saved }),
-    });
-    const dispose = (): void => {
-      training.dispose();
-      steps.close();
-    };
-    return { ...training, dispose };
-  };
-  return { name, totalSteps, open, recordsOf: () => records() };
-}
-
-const weightsOf = ({ alpha, beta, gamma }: StageConfig, { preset }: RunConfig): DistillWeights => ({
-  ...presets[preset],
-  alpha,
-  beta,
-  gamma,
-});
-
-/** One line a step on a terminal, rewritten in place; elsewhere plain lines, ten times a stage. On stderr. */
-function show(event: RunEvent): void {
-  if (event.kind === "notice") note(event.message);
-  if (event.kind === "stage" && event.state === "finished-before")
-    note(`${event.stage}: finished before, after step ${event.step}`);
-  if (event.kind === "stage" && event.state === "resumes") note(`${event.stage}: resuming after step ${event.step}`);
-  if (event.kind !== "step") return;
-  const { report, totalSteps } = event;
-  const line = progressLine(report, event);
-  if (process.stderr.isTTY === true) progress(line);
-  else if (isMilestone(report.step, totalSteps)) note(line);
-  if (report.step === totalSteps) endProgress();
 }
 
 /** What last bits depend on. */
