@@ -15,7 +15,8 @@ export interface ImageProcessor {
   readonly tokens: number;
   /** As `preprocessor_config.json`. */
   readonly config: object;
-  picture(file: string): Promise<Picture>;
+  /** Of a file or its bytes. */
+  picture(file: string | Uint8Array): Promise<Picture>;
 }
 
 /** A picture as a model reads it. */

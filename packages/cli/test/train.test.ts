@@ -75,6 +75,23 @@ it("trains the three stages, prints and saves the merged configuration, and leav
         0.5 * (row["train/loss_rdist"] as number),
       3,
     );
+  const measured = rows.filter((row) => row["eval/agreement"] !== undefined);
+  expect(measured.length).toBeGreaterThan(15); // ten times a stage at most, its end among them
+  for (const row of measured) expect(row["eval/loss"], "every answer is measured").toBeGreaterThan(0);
+  expect(measured.at(-1)?.["eval/loss"]).toBeLessThan(measured[0]?.["eval/loss"] as number);
+  const { scores, samples, grams } = await json("run", "evaluation.json");
+  expect(scores.models.map(({ name }: { name: string }) => name)).toEqual(["teacher", "student"]);
+  expect(scores.floors.map(({ name }: { name: string }) => name)).toEqual(["blind", "majority"]);
+  expect(scores.note).toMatch(/of 3 records of data\.json, which the student was trained on/);
+  expect(samples.shown[0]).toMatchObject({
+    image: expect.stringMatching(/^data:image\/webp;base64,/),
+    question: "what is it ?",
+    answers: { teacher: expect.any(String), student: expect.any(String) },
+  });
+  expect(grams.pictures[0].matrices.map(({ values }: { values: number[] }) => values.length)).toEqual([16, 16]);
+  expect(await readFile(at("run", "report.html"), "utf8")).toMatch(
+    /<h2>Answers[\s\S]*<h2>What the visual tokens relate/,
+  );
   const student = JSON.parse((await kdHere(["inspect", at("run", "student"), "--json"])).out);
   expect(student).toMatchObject({
     layout: "llava",
@@ -302,6 +319,7 @@ it("flags and --set win over the file; a saved configuration gives the same run;
 it("kd cache computes features and the teacher's rows once; kd train then loads no teacher and gets the same losses", async () => {
   const cache = await kd(["cache", at("train.json"), "--cache", at("kept"), "--json"]);
   expect(cache.code, cache.err).toBe(0);
+  expect(JSON.parse(cache.out).bytes).toEqual({ features: expect.any(Number), teacher: expect.any(Number) });
   expect(JSON.parse(cache.out).stages).toEqual([
     { stage: "dpt", records: 3, pictures: 2, taught: 3 },
     { stage: "sft", records: 3, pictures: 2 },
@@ -314,16 +332,50 @@ it("kd cache computes features and the teacher's rows once; kd train then loads 
   ];
   expect(kept.err).toContain("the teacher's rows are all in the cache: it is not loaded");
   expect(plain.code, plain.err).toBe(0);
+  expect(kept.err).not.toContain("it is loaded"); // nor for the evaluation's records
+  expect((await json("with-cache", "evaluation.json")).grams.pictures).toHaveLength(2);
   const losses = async (name: string) =>
     (await numbers(name)).map((row) => (row as Record<string, number>)["train/loss"]);
   const [mine, theirs] = [await losses("with-cache"), await losses("without-cache")];
   expect(mine).toHaveLength(8);
   for (const [i, loss] of mine.entries())
     expect(Math.abs((loss as number) / (theirs[i] as number) - 1)).toBeLessThan(2e-3); // 16 bits of features and rows
+  // rows that are lost later are computed again, by a teacher that is loaded for them
+  const folder = at("kept", "teacher");
+  for (const name of await readdir(folder)) if (name.endsWith(".index")) await rm(join(folder, name));
+  const lost = await kd([...run, "--output-dir", at("lost-rows"), "--set", `cache=${at("kept")}`]);
+  expect(lost.err).toContain("rows of the teacher are missing or damaged: it is loaded");
+  expect(await losses("lost-rows")).toEqual(mine);
+  const full = await kd(["cache", at("train.json"), "--cache", at("kept")]);
+  expect(full.err).not.toContain("it is loaded"); // nothing is missing
+  expect(full.out).toMatch(
+    /dpt +3 records, 2 pictures, 0 taught now\n[\s\S]*cache +\S+: features \d+ B, teacher [\d.]+ KiB/,
+  );
   expect(await kdHere(["cache", at("train.json")])).toMatchObject({
     code: 1,
     err: expect.stringContaining("expected a key cache, got none"),
   });
+});
+
+it("measures and asks about records that were not trained on, or about none", async () => {
+  const [record] = await json("data.json");
+  await writeFile(at("held-out.json"), JSON.stringify([{ ...record, image: "star.png" }]));
+  const run = (folder: string, ...set: string[]) => [
+    ...["train", at("train.json"), "--stages", "sft", "--max-steps", "2", "--output-dir", at(folder)],
+    ...set.flatMap((each) => ["--set", each]),
+  ];
+  const held = await kd(
+    run("held-out", `eval_data_path=${at("held-out.json")}`, `eval_image_folder=${at("pictures")}`),
+  );
+  expect(held.code, held.err).toBe(0);
+  const { scores, grams } = await json("held-out", "evaluation.json");
+  expect(scores.note).toMatch(/of 1 records of held-out\.json, given for this/);
+  expect(scores.models).toHaveLength(1);
+  expect(grams).toBeUndefined(); // without a teacher
+  const none = await kd(run("unmeasured", "eval_samples=0"));
+  expect(none.code, none.err).toBe(0);
+  expect((await numbers("unmeasured")).some((row) => "eval/loss" in row)).toBe(false);
+  expect(await readdir(at("unmeasured"))).not.toContain("evaluation.json");
 });
 
 it.each([

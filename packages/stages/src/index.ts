@@ -1,8 +1,10 @@
+export { createEvaluation, type EvaluationOptions, type Measured } from "./evaluation.ts";
 export { initOptimizerState, type OptimizerState } from "./optimizer-state.ts";
 export { type Kept, type ResumableOptions, resumable } from "./resumable.ts";
 export { learningRateAt, type Schedule } from "./schedule.ts";
 export { type DistillWeights, presets, type StageRecord, stages } from "./stages.ts";
 export type { KeptTopK, TaughtRows, TeacherRows } from "./teacher-rows.ts";
+export { type TokenRelation, tokenRelation } from "./token-relation.ts";
 export { train } from "./train.ts";
 export type { MicroLoss, StepLoss, TrainOptions, TrainReport } from "./train-options.ts";
 export { type TrainStageOptions, trainableNames, trainStage } from "./train-stage.ts";

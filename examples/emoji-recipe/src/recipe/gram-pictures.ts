@@ -1,8 +1,6 @@
-import { visualRows } from "@kd/contract";
-import { rdist, selfCorrelations } from "@kd/losses-rdist";
 import type { Llava } from "@kd/mllm";
 import type { ReportData } from "@kd/runs/report";
-import { dispose, gatherRows, reshape, type Tensor2D, tensor1d, tidy } from "@kd/tensor-core";
+import { tokenRelation } from "@kd/stages";
 import { picturesIn } from "../data/gallery.ts";
 import { nameOf } from "../data/lexicon.ts";
 import { featureBatch } from "../model/batch.ts";
@@ -11,7 +9,6 @@ import type { Materials } from "./materials.ts";
 import { dataUri } from "./sample-answers.ts";
 
 const WANTED: readonly string[] = ["1F981", "1F697"]; // a lion's face, a car
-const FORM = { centre: "both" } as const;
 
 type Pictures = NonNullable<ReportData["grams"]>["pictures"];
 
@@ -32,25 +29,10 @@ export async function gramPictures(
       cache,
       text.vocabularySize,
     );
-    const lengths = batch.imageSpans.map(({ length }) => length);
-    const rowsOf = (model: Llava) => {
-      const { hidden } = model.forward(batch);
-      const flat = reshape(hidden, [-1, hidden.shape[2]]) as Tensor2D;
-      const rows = gatherRows(flat, tensor1d(visualRows(batch), "int32")) as Tensor2D;
-      return { hidden: rows, head: model.head };
-    };
     const matrices: Pictures[number]["matrices"][number][] = [];
     for (const [name, model] of Object.entries(models)) {
-      const [gram, distance] = tidy(() => {
-        const from = rowsOf(model);
-        return [
-          selfCorrelations({ from, lengths, ...FORM, unitRows: true }),
-          rdist({ student: from, teacher: rowsOf(teacher), lengths, ...FORM }),
-        ] as const;
-      });
-      const [values, [apart = Number.NaN]] = [Float32Array.from(await gram.data()), await distance.data()];
-      matrices.push({ name, values, ...(model === teacher ? {} : { note: `RDist ${apart.toFixed(3)}` }) });
-      dispose([gram, distance]);
+      const { values, distance } = await tokenRelation(batch, { model, teacher });
+      matrices.push({ name, values, ...(model === teacher ? {} : { note: `RDist ${distance.toFixed(3)}` }) });
     }
     pictures.push({ image: await dataUri(rgba), caption: nameOf(concept), matrices });
   }

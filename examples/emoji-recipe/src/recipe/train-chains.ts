@@ -34,7 +34,7 @@ export async function trainChains(options: {
   const { text, cache, views } = materials;
   const kept = options.cacheTeacher ? await openKeptTeacher(materials.teacher) : undefined;
   const teacher = kept ?? materials.teacher;
-  const agreement = agreementWith(materials);
+  const agreement = await agreementWith(materials);
   for (const chain of chains) {
     const result = join(runFolder(folder, chain), "result.json");
     if (chain.stages.some(({ prefix }) => prefix === from)) await rm(result, { force: true });

@@ -1,8 +1,10 @@
+import { readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
 import { KdError } from "@kd/contract";
 import { Command } from "commander";
 import { type EngineFlags, engineName, startEngine, withEngine } from "../engine.ts";
 import { Interrupted, listenForInterrupt } from "../interrupt.ts";
-import { note, rows, say, sayJson } from "../terminal.ts";
+import { bytes, note, rows, say, sayJson } from "../terminal.ts";
 
 interface Flags extends EngineFlags {
   readonly cache?: string;
@@ -17,11 +19,13 @@ export function cacheCommand(): Command {
     )
     .argument("<config>", "as kd train takes it, with a key cache; its paths start at the file")
     .option("--cache <dir>", "the folder, instead of the configuration's")
-    .option("--json", "one JSON object: cache, stages")
+    .option("--json", "one JSON object: cache, bytes, stages")
     .addHelpText(
       "after",
       `
-Stopped by Ctrl-C, the same command goes on. A record that changed is computed again; what is left of the old one stays until the folder is removed.
+Stopped by Ctrl-C, the same command goes on; what is there is checked, and what is damaged computed again. A record or picture that changed is another
+entry; the old ones stay until the folder is removed, which is all that is needed to be rid of a cache. Records are computed once each, all of them,
+whatever max_steps says.
 
 Examples:
   kd cache train.json --cache cache
@@ -39,7 +43,11 @@ Examples:
         note(`engine ${engineName(await startEngine(flags))}`);
         const stages = await cacheRun(config, interrupts.signal);
         if (stages === undefined) throw new Interrupted("stopped; the same command goes on");
-        if (flags.json) return void sayJson({ cache, stages });
+        const sizes = {
+          features: await sizeOf(join(cache, "features")),
+          teacher: await sizeOf(join(cache, "teacher")),
+        };
+        if (flags.json) return void sayJson({ cache, bytes: sizes, stages });
         say(
           rows([
             ...stages.map(
@@ -49,11 +57,18 @@ Examples:
                   `${records} records, ${pictures} pictures${taught === undefined ? "" : `, ${taught} taught now`}${skipped === undefined ? "" : `, ${skipped} left out`}`,
                 ] as const,
             ),
-            ["cache", cache],
+            ["cache", `${cache}: features ${bytes(sizes.features)}, teacher ${bytes(sizes.teacher)}`],
           ]),
         );
       } finally {
         interrupts.stop();
       }
     });
+}
+
+/** Bytes of a folder's files; 0 where it is not there. */
+async function sizeOf(folder: string): Promise<number> {
+  const names = await readdir(folder).catch(() => []);
+  const sizes = await Promise.all(names.map(async (name) => (await stat(join(folder, name))).size));
+  return sizes.reduce((sum, size) => sum + size, 0);
 }

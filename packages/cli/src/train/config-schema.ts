@@ -97,6 +97,9 @@ export const runShape: Shape<RunKeys> = {
     .default(["dpt", "sft", "dft"]),
   preset: z.enum(["paper", "release"]).default("paper"),
   seed: z.int().nonnegative().default(1234),
+  eval_data_path: z.string().nullable().default(null),
+  eval_image_folder: z.string().nullable().default(null),
+  eval_samples: z.int().nonnegative().default(64),
 };
 
 /** Defaults of a stage: the paper's where it gives one, else the release's scripts'. */

@@ -108,6 +108,12 @@ export interface RunKeys {
   readonly preset: "paper" | "release";
   /** Of the new projector and the order of records. @defaultValue 1234, the release's */
   readonly seed: number;
+  /** Records that the student is measured on as it trains and asked at the end, in any form of `data_path`. @defaultValue null: some that it trains on */
+  readonly eval_data_path: string | null;
+  /** Where their pictures are. @defaultValue null: beside the data, or the last stage's where these are its records */
+  readonly eval_image_folder: string | null;
+  /** How many, evenly spread; 0 leaves all of it out. @defaultValue 64 */
+  readonly eval_samples: number;
 }
 
 /** A run, all of it known; as JSON it is a configuration that gives the same run. */
@@ -123,6 +129,8 @@ export const PATH_KEYS: readonly string[] = [
   "data_path",
   "image_folder",
   "index_folder",
+  "eval_data_path",
+  "eval_image_folder",
   "path",
 ];
 

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { keyHash } from "@kd/disk-cache/node";
 import { expect, it } from "vitest";
 import { keptKeys, keysMemory } from "./kept-keys.ts";
 
@@ -19,6 +20,12 @@ it("says when it is full, and still ends every search", () => {
   expect(sums.slice(0, 10).filter(keys.add)).toHaveLength(4);
   expect(sums.filter(keys.has)).toHaveLength(4);
   const zeros = keptKeys(keysMemory(2));
-  zeros.add("0".repeat(64));
-  expect([zeros.has("0".repeat(64)), zeros.has("f".repeat(64))]).toEqual([true, false]);
+  expect(["0".repeat(32), "0".repeat(32), "f".repeat(32)].map(zeros.addHash)).toEqual([true, true, true]);
+  expect(zeros.addHash("1".repeat(32))).toBe(false);
+});
+
+it("knows what a cache on disk lists, under its prefix alone", () => {
+  const [mine, other] = [keptKeys(keysMemory(4, "tower ")), keptKeys(keysMemory(4, "another "))];
+  for (const keys of [mine, other]) keys.addHash(keyHash("tower picture"));
+  expect([mine.has("picture"), other.has("picture")]).toEqual([true, false]);
 });

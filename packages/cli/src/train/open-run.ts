@@ -1,6 +1,7 @@
 import { stages } from "@kd/stages";
 import { note } from "../terminal.ts";
 import type { RunConfig, StageConfig, StageName } from "./config.ts";
+import { type EvaluationSet, openEvaluationSet } from "./evaluation-set.ts";
 import { createFeatureStore } from "./feature-store.ts";
 import { runStageNames } from "./run-stage-names.ts";
 import { openStageData, type StageData } from "./stage-data.ts";
@@ -22,6 +23,8 @@ export interface OpenRun {
   readonly student: Student;
   readonly teacher: Teacher | undefined;
   readonly stages: readonly OpenStage[];
+  /** Undefined where none is wanted. */
+  readonly evaluation: EvaluationSet | undefined;
   /** Records left out so far, by stage. */
   readonly skipped: ReadonlyMap<string, number>;
   distils(kind: StageName): boolean;
@@ -31,8 +34,8 @@ export interface OpenRun {
 const NAMED = 20; // records that were skipped, a stage
 const EPOCHS = 1000; // an order depends on seed + epoch
 
-/** Opens the student, every stage's data, then the teacher. `fill`: the teacher is loaded even where its cache is whole. */
-export async function openRun(config: RunConfig, { fill = false }: { readonly fill?: boolean } = {}): Promise<OpenRun> {
+/** Opens the student, every stage's data, then the teacher. */
+export async function openRun(config: RunConfig): Promise<OpenRun> {
   const student = await openStudent(config);
   const features = createFeatureStore(student, config.cache);
   const opened: OpenStage[] = [];
@@ -53,15 +56,16 @@ export async function openRun(config: RunConfig, { fill = false }: { readonly fi
     const totalSteps = stage.max_steps ?? data.stepsOf(stage.epochs);
     opened.push({ name, kind, stage, data, totalSteps, seed: config.seed });
   }
+  const evaluation = await openEvaluationSet(config, { student, features });
   const teacher = await openTeaching(config, {
     student,
     stages: opened.filter(({ kind }) => distils(kind)),
-    fill,
   });
   return {
     student,
     teacher,
     stages: opened,
+    evaluation,
     skipped,
     distils,
     close: async () => {

@@ -1,35 +1,27 @@
 import { rm } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import type { TrainingState } from "@kd/contract";
-import { isMilestone, progressLine } from "@kd/runs";
 import {
   checkRunFolder,
   gitCommit,
   type RunEvent,
   type RunOptions,
-  type RunStage,
   runStages,
+  writeEvaluation,
   writing,
 } from "@kd/runs/node";
-import {
-  type DistillWeights,
-  presets,
-  restoreWeights,
-  resumable,
-  stages,
-  trainableNames,
-  trainStage,
-} from "@kd/stages";
-import { createRng, describeBackend, rngFromState } from "@kd/tensor-core";
+import { restoreWeights } from "@kd/stages";
+import { describeBackend } from "@kd/tensor-core";
 import { Interrupted } from "../interrupt.ts";
-import { endProgress, note, progress } from "../terminal.ts";
+import { endProgress, note } from "../terminal.ts";
 import { writeReport } from "../write-report.ts";
-import { divergenceOf, type RunConfig, type StageConfig } from "./config.ts";
-import { type OpenStage, openRun } from "./open-run.ts";
+import type { RunConfig } from "./config.ts";
+import { evaluateStudent } from "./evaluate-student.ts";
+import { measureStudent } from "./measure-student.ts";
+import { openRun } from "./open-run.ts";
+import { changedBy, runStage } from "./run-stage.ts";
 import { saveStudent } from "./save-student.ts";
-import type { Student } from "./student.ts";
-import type { Teacher } from "./teacher.ts";
+import { showEvent } from "./show-event.ts";
 
 /** What a run left. */
 export interface RunResult {
@@ -53,7 +45,15 @@ export interface TrainRun extends Pick<RunOptions, "start" | "from" | "command" 
 
 /** Trains all stages in order, each going on from the one before, and saves the student. Throws {@link Interrupted} once a Ctrl-C has saved. */
 export async function trainRun({ config, ...driven }: TrainRun): Promise<RunResult> {
-  const mayChange = ["output_dir", "workers", "save_steps", "on_bad_record"];
+  const mayChange = [
+    "output_dir",
+    "workers",
+    "save_steps",
+    "on_bad_record",
+    "eval_data_path",
+    "eval_image_folder",
+    "eval_samples",
+  ];
   await checkRunFolder(config.output_dir, { config, mayChange, ...(driven.start && { start: driven.start }) });
   const run = await openRun(config);
   const { student, teacher, stages: opened, skipped } = run;
@@ -61,6 +61,7 @@ export async function trainRun({ config, ...driven }: TrainRun): Promise<RunResu
     if (config.cache !== null) for (const notice of (await teacher?.rowsOf(stage))?.notices ?? []) note(notice);
   if (teacher !== undefined && teacher.model === undefined)
     note("the teacher's rows are all in the cache: it is not loaded");
+  const followed = run.evaluation && (await measureStudent(run.evaluation, run));
   const losses = new Map<string, number>();
   const running = runStages({
     ...driven,
@@ -71,6 +72,7 @@ export async function trainRun({ config, ...driven }: TrainRun): Promise<RunResu
       runStage(stage, { student, teacher, config, changed: changedBy(opened.slice(0, i + 1), student) }),
     ),
     handOver: (saved) => restoreWeights(saved, student.model.params),
+    ...(followed && { evaluate: followed.measure }),
     environment: environment(),
     versions: versions(),
     commit: await gitCommit(process.cwd()),
@@ -82,7 +84,7 @@ export async function trainRun({ config, ...driven }: TrainRun): Promise<RunResu
     let next = await running.next();
     began = true;
     for (; !next.done; next = await running.next()) {
-      show(next.value);
+      showEvent(next.value);
       if (next.value.kind === "checkpoint" || isBehind(next.value)) saved = true;
       if (next.value.kind === "step") losses.set(next.value.stage, next.value.report.loss);
     }
@@ -91,6 +93,13 @@ export async function trainRun({ config, ...driven }: TrainRun): Promise<RunResu
     await rm(folder, { recursive: true, force: true }); // of a run that was stopped while it wrote
     const what = `${folder} (the training is saved: --resume writes it)`;
     await writing(what, () => saveStudent(folder, student, config));
+    if (run.evaluation !== undefined) {
+      note(
+        `asking ${teacher?.model === undefined ? "the student" : "student and teacher"} about ${run.evaluation.note}`,
+      );
+      const evaluation = await evaluateStudent(run.evaluation, { config, student, teacher, taught: followed?.taught });
+      await writeEvaluation(config.output_dir, evaluation);
+    }
   } catch (error) {
     if (saved && !(error instanceof Interrupted)) note("what is saved can go on: the same command with --resume");
     throw error;
@@ -117,87 +126,6 @@ export async function trainRun({ config, ...driven }: TrainRun): Promise<RunResu
 }
 
 const isBehind = (event: RunEvent): boolean => event.kind === "stage" && event.state !== "begins";
-
-/** Every weight that these stages train: a checkpoint holds what the earlier ones left, too. */
-const changedBy = (opened: readonly OpenStage[], { model }: Student): string[] => [
-  ...new Set(opened.flatMap(({ kind }) => trainableNames(stages[kind], model))),
-];
-
-interface RunStageOptions {
-  readonly student: Student;
-  readonly teacher: Teacher | undefined;
-  readonly config: RunConfig;
-  /** Names of the weights to save. */
-  readonly changed: readonly string[];
-}
-
-function runStage({ name, kind, stage, data, totalSteps, seed }: OpenStage, options: RunStageOptions): RunStage {
-  const { student, teacher, config, changed } = options;
-  let records: () => readonly string[] = () => [];
-  const open = (saved?: TrainingState) => {
-    const steps = data.steps();
-    records = steps.records;
-    let rng = createRng(seed).fork(`dropout ${name}`);
-    const training = resumable({
-      params: student.model.params,
-      trainable: trainableNames(stages[kind], student.model),
-      weights: changed,
-      totalSteps,
-      step: () => steps.next(),
-      train: (batches, state) =>
-        trainStage({
-          stage: stages[kind],
-          student: student.model,
-          ...(teacher === undefined || !stages[kind].distills ? {} : { teacher: teacher.of(stage) }),
-          steps: batches,
-          state,
-          totalSteps,
-          weights: weightsOf(stage, config),
-          temperature: stage.temperature,
-          divergence: divergenceOf(stage),
-          gradientCheckpointing: stage.gradient_checkpointing,
-          rng,
-          learningRate: stage.learning_rate,
-          warmupRatio: stage.warmup_ratio,
-          weightDecay: stage.weight_decay,
-          maxGradNorm: stage.max_grad_norm,
-          updateNorm: true,
-        }),
-      keeps: {
-        data: steps.kept,
-        rng: { save: () => rng.state(), restore: (words) => (rng = rngFromState(words as number[])) },
-      },
-      ...(saved === undefined ? {} : { saved }),
-    });
-    const dispose = (): void => {
-      training.dispose();
-      steps.close();
-    };
-    return { ...training, dispose };
-  };
-  return { name, totalSteps, checkpointEvery: stage.save_steps, open, recordsOf: () => records() };
-}
-
-const weightsOf = ({ alpha, beta, gamma }: StageConfig, { preset }: RunConfig): DistillWeights => ({
-  ...presets[preset],
-  alpha,
-  beta,
-  gamma,
-});
-
-/** One line a step on a terminal, rewritten in place; elsewhere plain lines, ten times a stage. On stderr. */
-function show(event: RunEvent): void {
-  if (event.kind === "notice") note(event.message);
-  if (event.kind === "stage" && event.state === "finished-before")
-    note(`${event.stage}: finished before, after step ${event.step}`);
-  if (event.kind === "stage" && event.state === "resumes") note(`${event.stage}: resuming after step ${event.step}`);
-  if (event.kind !== "step") return;
-  const { report, totalSteps } = event;
-  const line = progressLine(report, event);
-  if (process.stderr.isTTY === true) progress(line);
-  else if (isMilestone(report.step, totalSteps)) note(line);
-  if (report.step === totalSteps) endProgress();
-}
 
 /** What last bits depend on. */
 function environment(): RunOptions["environment"] {

@@ -35,16 +35,7 @@ export interface StageDataOptions {
 export async function openStageData(stage: StageConfig, options: StageDataOptions): Promise<StageData> {
   const { student, features } = options;
   checkEnd(stage, student);
-  const encoder: StepEncoderOptions = {
-    tokenizer: student.text.folder,
-    template: templateOf(stage),
-    imageTokenId: student.model.config.image_token_index,
-    imageTokens: student.processor.tokens,
-    vocabSize: student.model.config.text_config.vocab_size,
-    maxLength: stage.max_length,
-    processor: student.processor.config,
-    kept: features.kept,
-  };
+  const encoder = encoderOptions(stage, { student, features });
   const sources: WeightedSource[] = [];
   const told = new Set<string>();
   const onSkip = (message: string): void => {
@@ -79,6 +70,23 @@ export async function openStageData(stage: StageConfig, options: StageDataOption
     everything: () => everything(sources, encoder, { ...options, onSkip, stage }),
     steps: () => stepsOf(sources, encoder, { ...options, onSkip, stage }),
     close,
+  };
+}
+
+/** How a stage's records become batches. */
+export function encoderOptions(
+  stage: StageConfig,
+  { student: { model, processor, text }, features }: Pick<StageDataOptions, "student" | "features">,
+): StepEncoderOptions {
+  return {
+    tokenizer: text.folder,
+    template: templateOf(stage),
+    imageTokenId: model.config.image_token_index,
+    imageTokens: processor.tokens,
+    vocabSize: model.config.text_config.vocab_size,
+    maxLength: stage.max_length,
+    processor: processor.config,
+    kept: features.kept,
   };
 }
 

@@ -2,7 +2,7 @@
 import type { TokenBatch } from "@kd/contract";
 import { collate, encodeConversation, imageProcessor, parseConversation, type Sample, type Template } from "@kd/data";
 import { type Encoder, loadTokenizer, pictureBytes, readImage } from "@kd/data/node";
-import { keptKeys } from "./kept-keys.ts";
+import { type KeptMemory, keptKeys } from "./kept-keys.ts";
 
 /** Plain data: it goes to threads. */
 export interface StepEncoderOptions {
@@ -16,13 +16,14 @@ export interface StepEncoderOptions {
   /** As `preprocessor_config.json`. */
   readonly processor: object;
   /** Pictures whose features are there: they need no pixels. */
-  readonly kept: SharedArrayBuffer;
+  readonly kept: KeptMemory;
 }
 
-/** A picture by the hash of its bytes; `pixels` `[size, size, 3]`, unless its features are there. */
+/** A picture by the hash of its bytes. */
 export interface Picture {
   readonly key: string;
-  readonly pixels: Float32Array | null;
+  /** `[size, size, 3]`, or the file's own bytes where its features are there: they cost no decoding, and serve where the features turn out damaged. */
+  readonly pixels: Float32Array | Uint8Array;
 }
 
 /** A micro-batch and the pictures of its spans, in order. */
@@ -47,7 +48,7 @@ export async function createEncoder(options: StepEncoderOptions): Promise<Encode
       for (const image of conversation.images.slice(0, sample.imageSpans.length)) {
         const { bytes, sha256, where } = await pictureBytes(record, image);
         const pixels = kept.has(sha256)
-          ? null
+          ? Uint8Array.from(bytes) // to be handed over: a source may give the same ones again
           : processor.pixels(await readImage(bytes, { name: where, background: "white" }));
         pictures.push({ key: sha256, pixels });
       }

@@ -51,7 +51,7 @@ export function loaderPool(
     };
     worker.on("message", (reply: Reply) => {
       const job = reply.id < 0 ? undefined : waiting.shift();
-      if (waiting.length === 0) worker.unref();
+      if (waiting.length === 0 && !closed) worker.unref(); // `close` waits for it
       if ("done" in reply) job?.resolve(reply.done);
       else {
         const { code = "KD_DATA", message } = reply.failed;

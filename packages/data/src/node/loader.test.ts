@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { truncateSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -100,6 +101,15 @@ it("makes no more than it was told to ahead, and stops its threads when it is le
   }
   expect(loader.stats()).toMatchObject({ batches: 1, records: 3, skipped: 0 });
   await expect(loader[Symbol.asyncIterator]().next()).rejects.toThrow(/it is closed/);
+});
+
+it("a process that leaves it with answers on their way does not end before it is closed", async () => {
+  const from = write("leave.json", JSON.stringify(range(12).map((id) => record(id, {}))));
+  const script = join(import.meta.dirname, "../../test/leave-early.mjs");
+  for (let time = 0; time < 3; time++) {
+    const { status, stdout } = spawnSync(process.execPath, [script, from], { encoding: "utf8" });
+    expect([status, stdout]).toEqual([0, "closed"]);
+  }
 });
 
 it.each([

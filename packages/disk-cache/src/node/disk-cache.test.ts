@@ -1,9 +1,9 @@
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { contentHash, type DiskCache, hashFiles, openDiskCache } from "./index.ts";
+import { contentHash, type DiskCache, hashFiles, keyHash, openDiskCache } from "./index.ts";
 
 let folder = "";
 beforeEach(() => {
@@ -29,6 +29,18 @@ it("gives entries back, to itself, to who opens later, and says how large it is"
     expect([reader.has("key 3"), reader.has("key"), reader.get("key")]).toEqual([true, false, undefined]);
     expect(reader.size()).toEqual({ entries: 20, bytes: 20 * 50 + 190 });
     expect(reader.notices).toEqual([]);
+  }
+});
+
+it("finds each of thousands of keys, and lists their hashes", () => {
+  const many = Array.from({ length: 5000 }, (_, i) => `key ${i}`);
+  const cache = open();
+  cache.add(many.map((key, i) => [key, Uint8Array.of(i % 256, i >> 8)]));
+  for (const reader of [cache, open()]) {
+    for (const [i, key] of many.entries()) expect([...(reader.get(key) ?? [])]).toEqual([i % 256, i >> 8]);
+    expect(reader.has("key 5000")).toBe(false);
+    expect(reader.size()).toEqual({ entries: 5000, bytes: 10_000 });
+    expect([...reader.hashes()].sort()).toEqual(many.map(keyHash).sort());
   }
 });
 
@@ -160,10 +172,27 @@ it("loses nothing that was added when its processes are killed", async () => {
 
 it("says what the file system refuses", () => {
   writeFileSync(join(folder, "file"), "");
-  expect(() => openDiskCache(join(folder, "file"), { format: "t" })).toThrow(/a file stands where a folder should/);
+  expect(() => openDiskCache(join(folder, "file", "in"), { format: "t" })).toThrow(
+    /expected to make it, got ENOTDIR: a file stands where a folder should/,
+  );
   if (process.getuid?.() === 0) return; // root may write anywhere
   chmodSync(folder, 0o500);
   expect(() => open().add([["a", bytesFor(1)]])).toThrow(/expected to write it, got EACCES: no permission/);
+});
+
+it("says once a file how much of it is cut off", () => {
+  filled().close();
+  truncateSync(file(".data"), 120);
+  expect(open().notices).toEqual([
+    expect.stringMatching(/\.data: cut off at 120 bytes; 18 of its entries are not there$/),
+  ]);
+});
+
+it.skipIf(process.platform === "win32")("leaves no files where a first write fails", () => {
+  const script = join(import.meta.dirname, "../../test/no-file-longer-than-0.sh");
+  const { status, stdout } = spawnSync("sh", [script, process.execPath, folder], { encoding: "utf8" });
+  expect([status, stdout]).toEqual([0, expect.stringMatching(/^KD_IO .*: expected to write it, got EFBIG/)]);
+  expect(readdirSync(folder)).toEqual([]);
 });
 
 it("hashes content, not where one part ends and the next begins", async () => {

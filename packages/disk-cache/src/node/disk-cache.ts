@@ -1,6 +1,7 @@
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, readSync, statSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { checksumOf, ENTRY, headOf, keyAt, type Place, placeAt, shortKey } from "./index-entry.ts";
+import { createEntryTable, type Found } from "./entry-table.ts";
+import { checksumOf, ENTRY, headOf, keyAt, placeAt, shortKey } from "./index-entry.ts";
 import { cacheError } from "./io-error.ts";
 import { createShard, type ShardWriter } from "./shard-writer.ts";
 
@@ -25,6 +26,8 @@ export interface DiskCache {
   readonly notices: readonly string[];
   size(): CacheSize;
   has(key: string): boolean;
+  /** `keyHash` of every key that is there: another thread can look for a key in them. */
+  hashes(): Iterable<string>;
   /** The bytes of an entry, checked; valid until the next call. Undefined where there is none, or a damaged one. */
   get(key: string): Uint8Array | undefined;
   /** Adds entries, all in one write; a kill loses these at most. What is there already is not added again. */
@@ -32,27 +35,23 @@ export interface DiskCache {
   close(): void;
 }
 
-interface Found extends Place {
-  readonly shard: number;
-}
-
 /**
- * Opens a folder of cached entries, made where it is not there. It is read with positional reads into one buffer (Node maps no files).
+ * Opens a folder of cached entries, made where it is not there. It is read with positional reads into one buffer: a map would
+ * gain nothing that a step notices (docs/decisions/2026-11-27-positional-reads-not-maps.md).
  *
- * @throws KdError `KD_IO` for a folder that cannot be read; `add` also for one that cannot be written or a full disk, what was there stays.
+ * @throws KdError `KD_IO` for a folder that cannot be made or read; `add` also for one that cannot be written or a full disk, what was there stays.
  */
 export function openDiskCache(folder: string, { format, shardBytes = 2 ** 30 }: DiskCacheOptions): DiskCache {
   const notices: string[] = [];
-  const places = new Map<string, Found>();
+  const places = createEntryTable();
   const shards: { readonly path: string; file?: number }[] = [];
   let [writer, bytes, buffer] = [undefined as ShardWriter | undefined, 0, Buffer.alloc(2 ** 16)];
   const put = (key: Buffer, place: Found): void => {
-    const name = key.toString("latin1"); // the last one counts: it may stand for a damaged one
-    bytes += place.length - (places.get(name)?.length ?? 0);
-    places.set(name, place);
+    bytes += place.length - (places.get(key)?.length ?? 0);
+    places.put(key, place);
   };
+  if (!existsSync(folder)) cacheError(folder, "make", () => void mkdirSync(folder, { recursive: true }));
   cacheError(folder, "read", () => {
-    mkdirSync(folder, { recursive: true });
     for (const name of readdirSync(folder).sort()) {
       if (!name.endsWith(".index")) continue;
       const path = join(folder, name.slice(0, -".index".length));
@@ -64,22 +63,27 @@ export function openDiskCache(folder: string, { format, shardBytes = 2 ** 30 }: 
         continue;
       }
       shards.push({ path });
+      let lost = 0;
       for (let at = ENTRY; at + ENTRY <= index.length; at += ENTRY) {
         const place = placeAt(index, at);
         if (Number.isSafeInteger(place.offset) && place.offset >= 0 && place.offset + place.length <= end)
           put(keyAt(index, at), { ...place, shard: shards.length - 1 });
-        else notices.push(`${path}.data: cut off; an entry at ${place.offset} is not there`);
+        else lost++;
       }
+      if (lost > 0) notices.push(`${path}.data: cut off at ${end} bytes; ${lost} of its entries are not there`);
     }
   });
   const cache: DiskCache = {
     folder,
     notices,
-    size: () => ({ entries: places.size, bytes }),
-    has: (key) => places.has(shortKey(key).toString("latin1")),
+    size: () => ({ entries: places.count(), bytes }),
+    has: (key) => places.get(shortKey(key)) !== undefined,
+    hashes: function* () {
+      for (const key of places.keys()) yield key.toString("hex");
+    },
     get: (key) => {
       const short = shortKey(key);
-      const place = places.get(short.toString("latin1"));
+      const place = places.get(short);
       if (place === undefined) return undefined;
       const shard = shards[place.shard] as (typeof shards)[number];
       if (buffer.length < place.length) buffer = Buffer.alloc(place.length);
@@ -90,7 +94,7 @@ export function openDiskCache(folder: string, { format, shardBytes = 2 ** 30 }: 
       });
       if (whole && checksumOf(short, read) === place.checksum) return read;
       notices.push(`${shard.path}.data: an entry at ${place.offset} is damaged and not used`);
-      places.delete(short.toString("latin1"));
+      places.delete(short);
       bytes -= place.length;
       return undefined;
     },
@@ -99,7 +103,7 @@ export function openDiskCache(folder: string, { format, shardBytes = 2 ** 30 }: 
       for (const [key, bytes] of entries) {
         const short = shortKey(key);
         const name = short.toString("latin1");
-        if (!places.has(name) && !fresh.has(name)) fresh.set(name, { key: short, bytes });
+        if (places.get(short) === undefined && !fresh.has(name)) fresh.set(name, { key: short, bytes });
       }
       if (fresh.size === 0) return;
       cacheError(folder, "write", () => {

@@ -17,6 +17,9 @@ export interface Place {
 /** The first 128 bits of a key's SHA-256. */
 export const shortKey = (key: string): Buffer => createHash("sha256").update(key).digest().subarray(0, KEY);
 
+/** A key as the index has it, 32 hexadecimal digits. */
+export const keyHash = (key: string): string => shortKey(key).toString("hex");
+
 export const checksumOf = (key: Uint8Array, bytes: Uint8Array): number => crc32(bytes, crc32(key));
 
 /** What an index begins with; another form of file or another kind of content has another. */

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { closeSync, ftruncateSync, openSync, writeSync } from "node:fs";
+import { closeSync, ftruncateSync, openSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { checksumOf, ENTRY, headOf, type Place, writeEntry } from "./index-entry.ts";
 
@@ -15,23 +15,32 @@ export interface ShardWriter {
   close(): void;
 }
 
-/** Begins a shard under a name of its own. */
+/** Begins a shard under a name of its own; where that fails, nothing of it stays. */
 export function createShard(folder: string, format: string): ShardWriter {
   const path = join(folder, `${Date.now()}-${randomUUID().slice(0, 8)}`); // by age: what was there first is read first
-  const data = openSync(`${path}.data`, "wx");
-  const index = openSync(`${path}.index`, "wx");
-  let [dataEnd, indexEnd] = [0, 0];
-  const write = (file: number, bytes: Uint8Array, end: number): void => {
-    try {
-      for (let at = 0; at < bytes.length; )
-        at += writeSync(file, bytes, at, Math.min(PIECE, bytes.length - at), end + at);
-    } catch (error) {
-      ftruncateSync(file, end); // a full disk gets back what did not fit as a whole
-      throw error;
-    }
+  const opened: number[] = [];
+  const create = (end: string): number => {
+    const file = openSync(`${path}.${end}`, "wx");
+    opened.push(file);
+    return file;
   };
-  write(index, headOf(format), 0);
-  indexEnd = ENTRY;
+  const close = (): void => {
+    for (const file of opened.splice(0)) closeSync(file);
+  };
+  const write = (file: number, bytes: Uint8Array, end: number): void => {
+    for (let at = 0; at < bytes.length; )
+      at += writeSync(file, bytes, at, Math.min(PIECE, bytes.length - at), end + at);
+  };
+  let [data, index] = [0, 0];
+  try {
+    [data, index] = [create("data"), create("index")];
+    write(index, headOf(format), 0);
+  } catch (error) {
+    close();
+    for (const end of ["data", "index"]) rmSync(`${path}.${end}`, { force: true });
+    throw error;
+  }
+  let [dataEnd, indexEnd] = [0, ENTRY];
   return {
     path,
     size: () => dataEnd + indexEnd,
@@ -45,15 +54,18 @@ export function createShard(folder: string, format: string): ShardWriter {
       const lines = Buffer.alloc(entries.length * ENTRY);
       for (const [i, place] of places.entries())
         writeEntry(lines, i * ENTRY, { key: (entries[i] as { key: Buffer }).key, ...place });
-      write(data, Buffer.concat(entries.map(({ bytes }) => bytes)), dataEnd);
-      write(index, lines, indexEnd);
+      try {
+        write(data, Buffer.concat(entries.map(({ bytes }) => bytes)), dataEnd);
+        write(index, lines, indexEnd);
+      } catch (error) {
+        ftruncateSync(data, dataEnd); // a full disk gets back what did not fit as a whole
+        ftruncateSync(index, indexEnd);
+        throw error;
+      }
       dataEnd = offset;
       indexEnd += lines.length;
       return places;
     },
-    close: () => {
-      closeSync(data);
-      closeSync(index);
-    },
+    close,
   };
 }

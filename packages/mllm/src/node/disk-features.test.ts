@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFile
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ImageBatch } from "@kd/contract";
-import { contentHash } from "@kd/disk-cache/node";
+import { contentHash, keyHash } from "@kd/disk-cache/node";
 import { gatherRows, memory, reshape, rowLosses, type Tensor2D, tensor1d, useBackend } from "@kd/tensor-core";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { engines, numberOf } from "../../../tensor-core/test/engines.ts";
@@ -99,6 +99,9 @@ describe("the folder", () => {
     ]);
     const cache = openDiskFeatures(folder, { tower: model.tower });
     const whole = cache.batch(keys);
+    expect(cache.find(keys[3] as string)).toEqual(cache.batch(keys.slice(3, 4)));
+    expect(cache.find("another")).toBeUndefined();
+    expect([...cache.hashes()].sort()).toEqual(keys.map((key) => keyHash(cache.prefix + key)).sort());
     expect(cache.size()).toEqual({ entries: 5, bytes: 5 * (20 + 4 * 8 * 2) });
     cache.close();
 
@@ -113,7 +116,10 @@ describe("the folder", () => {
     expect(() => damaged.batch(keys)).toThrow(
       new RegExp(`no features of image "${keys[0]}"; fill it with cacheFeatures`),
     );
-    expect(damaged.notices).toHaveLength(3); // two cut off, one damaged
+    expect(damaged.notices).toEqual([
+      expect.stringMatching(/2 of its entries are not there$/),
+      expect.stringMatching(/an entry at 0 is damaged and not used$/),
+    ]);
     damaged.close();
     expect((await fill(model)).at(-1)).toEqual([5, 3]);
     const repaired = openDiskFeatures(folder, { tower: model.tower });

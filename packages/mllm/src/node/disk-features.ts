@@ -6,7 +6,16 @@ import type { FeatureCache } from "../feature-cache.ts";
 const FORMAT = "features of a frozen tower 1";
 
 /** Features on disk, as a {@link FeatureCache}. */
-export interface DiskFeatures extends FeatureCache, Pick<DiskCache, "folder" | "notices" | "size" | "close"> {}
+export interface DiskFeatures
+  extends FeatureCache,
+    Pick<DiskCache, "folder" | "notices" | "size" | "hashes" | "close"> {
+  /** `keyHash(prefix + key)` is among `hashes()` where there are features of that picture; other threads can look so, too. */
+  readonly prefix: string;
+  /** A batch of one; undefined where it is not there or damaged. One read, where `has` and `batch` are two. */
+  find(key: string): FeaturesOf | undefined;
+}
+
+type FeaturesOf = Parameters<FeatureCache["add"]>[1];
 
 /** Options of {@link openDiskFeatures}. */
 export interface DiskFeaturesOptions {
@@ -25,14 +34,29 @@ export interface DiskFeaturesOptions {
  */
 export function openDiskFeatures(folder: string, { tower, dtype = "F16" }: DiskFeaturesOptions): DiskFeatures {
   const disk = openDiskCache(folder, { format: FORMAT });
-  const nameOf = (key: string): string => `${tower} ${dtype} ${key}`;
-  const { notices, size, close } = disk;
+  const prefix = `${tower} ${dtype} `;
+  const nameOf = (key: string): string => prefix + key;
+  const { notices, size, hashes, close } = disk;
+  const read = (key: string) => {
+    const bytes = disk.get(nameOf(key));
+    if (bytes === undefined) return undefined;
+    const [row] = unpackArrays(bytes, folder);
+    if (row === undefined || row.dtype === "I32" || row.shape.length !== 2)
+      throw new KdError("KD_DATA", `${folder}: image "${key}" holds no features; remove the folder`);
+    return { data: row.data, shape: row.shape as readonly [number, number] };
+  };
   return {
     folder,
     tower,
+    prefix,
     notices,
     size,
+    hashes,
     close,
+    find: (key) => {
+      const row = read(key);
+      return row && { kind: "features", data: row.data, shape: [1, ...row.shape], tower };
+    },
     has: (key) => disk.get(nameOf(key)) !== undefined, // read and checked: a damaged one must be computed again
     add: (keys, features) => {
       if (features.tower !== tower)
@@ -47,20 +71,17 @@ export function openDiskFeatures(folder: string, { tower, dtype = "F16" }: DiskF
       );
     },
     batch: (keys) => {
-      let [shape, data] = [[0, 0] as readonly number[], new Float32Array()];
+      let [shape, data] = [[0, 0] as readonly [number, number], new Float32Array()];
       for (const [i, key] of keys.entries()) {
-        const bytes = disk.get(nameOf(key));
-        if (bytes === undefined)
+        const row = read(key);
+        if (row === undefined)
           throw new KdError("KD_DATA", `${folder}: no features of image "${key}"; fill it with cacheFeatures`);
-        const [row] = unpackArrays(bytes, folder);
-        if (row === undefined || row.dtype === "I32" || row.shape.length !== 2)
-          throw new KdError("KD_DATA", `${folder}: image "${key}" holds no features; remove the folder`);
         if (i === 0) [shape, data] = [row.shape, new Float32Array(keys.length * row.data.length)];
         if (row.shape.join() !== shape.join())
           throw new KdError("KD_SHAPE", `${folder}: image "${key}" has [${row.shape}] features, others [${shape}]`);
         data.set(row.data, i * row.data.length);
       }
-      return { kind: "features", data, shape: [keys.length, shape[0] as number, shape[1] as number], tower };
+      return { kind: "features", data, shape: [keys.length, ...shape], tower };
     },
   };
 }

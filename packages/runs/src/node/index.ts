@@ -8,6 +8,7 @@ export {
   writeCheckpoint,
 } from "./checkpoint.ts";
 export { checkpointPath, checkpointSteps, type Damaged, latestCheckpoint } from "./checkpoint-list.ts";
+export { type RunEvaluation, writeEvaluation } from "./evaluation-file.ts";
 export { type EventFile, openEventFile } from "./event-file.ts";
 export { gitCommit } from "./git-commit.ts";
 export { writing } from "./io-error.ts";

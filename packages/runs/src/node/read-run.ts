@@ -4,6 +4,7 @@ import { basename, join, resolve } from "node:path";
 import { KdError } from "@kd/contract";
 import type { RunRecord } from "../report/compare-runs.ts";
 import { metricsPath } from "./begin-run.ts";
+import { readEvaluation } from "./evaluation-file.ts";
 import { readMetrics } from "./metrics-file.ts";
 import { configPath, ownConfig } from "./run-folder.ts";
 
@@ -16,6 +17,7 @@ export async function readRun(folder: string): Promise<RunRecord> {
     );
   const { config, stages, versions, commit } = await ownConfig(folder);
   const command = join(folder, "command.txt");
+  const evaluation = await readEvaluation(folder);
   return {
     name: basename(resolve(folder)),
     command: existsSync(command) ? (await readFile(command, "utf8")).trim() : "",
@@ -24,5 +26,6 @@ export async function readRun(folder: string): Promise<RunRecord> {
     ...(commit === undefined ? {} : { commit }),
     stages,
     rows: await readMetrics(metricsPath(folder)),
+    ...(evaluation === undefined ? {} : { evaluation }),
   };
 }

@@ -1,6 +1,6 @@
 import type { MetricsRow } from "../metrics-row.ts";
 import { stepTimes } from "../step-times.ts";
-import { short } from "./numbers.ts";
+import { oneDecimal, short } from "./numbers.ts";
 import type { ReportCurve, ReportData } from "./report-data.ts";
 
 /** A run as its folder tells it: `readRun` of `@kd/runs/node` reads one. */
@@ -12,6 +12,8 @@ export interface RunRecord {
   readonly commit?: string | undefined;
   readonly stages: readonly { readonly name: string; readonly totalSteps: number }[];
   readonly rows: readonly MetricsRow[];
+  /** What its models were seen to do at its end. */
+  readonly evaluation?: Pick<ReportData, "scores" | "samples" | "grams">;
 }
 
 /** The report of one run, or of several beside each other: last numbers by stage, curves, and where their configurations differ. */
@@ -30,9 +32,11 @@ export function reportOfRuns(runs: readonly RunRecord[]): ReportData {
             ["command", one.command],
             ["made by", madeBy(one)],
           ],
+    ...(one?.evaluation ?? {}),
     curves: runs.flatMap((run, i) => curvesOf(run, names[i] as string)),
     curvesNote: "Every term as it is before its weight; loss is their weighted sum.",
     tables: [
+      ...(one === undefined ? scoresOf(runs, names) : []),
       ...Array.from({ length: positions }, (_, position) => lastNumbers(runs, { names, position })),
       ...(different.length === 0
         ? []
@@ -40,6 +44,15 @@ export function reportOfRuns(runs: readonly RunRecord[]): ReportData {
     ],
     config: one === undefined ? Object.fromEntries(runs.map(({ config }, i) => [names[i], config])) : one.config,
   };
+}
+
+/** Each run's scores with their floors, where a run has any. */
+function scoresOf(runs: readonly RunRecord[], names: readonly string[]): NonNullable<ReportData["tables"]> {
+  const rows = runs.flatMap(({ evaluation }, i) => {
+    const { main = "", models = [], floors = [] } = evaluation?.scores ?? {};
+    return [...models, ...floors].map(({ name, values }) => [names[i] as string, name, main, oneDecimal(values[main])]);
+  });
+  return rows.length === 0 ? [] : [{ title: "Scores", columns: ["run", "model", "what", "percent"], rows }];
 }
 
 const madeBy = ({ versions, commit }: RunRecord): string =>

@@ -1,11 +1,12 @@
 import * as Plot from "@observablehq/plot";
 import { parseHTML } from "linkedom";
+import { averaged } from "./averaged.ts";
 import { escapeHtml, plainLabel } from "./escape-html.ts";
 import type { ReportData } from "./report-data.ts";
 import { picture } from "./sample-grid.ts";
 
 const SIDE = 180;
-const CELLS = 64; // a side; larger matrices are averaged down
+const CELLS = 64; // a side
 
 /** Pictures beside the matrices of their visual tokens, red for -1 over white to blue for 1. */
 export function gramPanels({ pictures }: NonNullable<ReportData["grams"]>): string {
@@ -24,7 +25,7 @@ function heatMap(
   values: ArrayLike<number>,
   { document, name }: { readonly document: Document; readonly name: string },
 ): string {
-  const cells = averaged(values);
+  const cells = averaged(values, CELLS);
   const side = Math.sqrt(cells.length);
   return Plot.plot({
     document,
@@ -43,20 +44,4 @@ function heatMap(
       ),
     ],
   }).outerHTML;
-}
-
-/** The matrix, or means of its square blocks where it is too large to draw. */
-function averaged(values: ArrayLike<number>): number[] {
-  const side = Math.floor(Math.sqrt(values.length));
-  const block = Math.ceil(side / CELLS);
-  const small = Math.ceil(side / block);
-  const sums = new Float64Array(small * small);
-  const counts = new Float64Array(small * small);
-  for (let y = 0; y < side; y++)
-    for (let x = 0; x < side; x++) {
-      const at = Math.floor(y / block) * small + Math.floor(x / block);
-      sums[at] = (sums[at] as number) + (values[y * side + x] as number);
-      counts[at] = (counts[at] as number) + 1;
-    }
-  return Array.from(sums, (sum, i) => sum / (counts[i] as number));
 }

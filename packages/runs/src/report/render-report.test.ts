@@ -1,6 +1,6 @@
 import { parseHTML } from "linkedom";
 import { expect, it } from "vitest";
-import { reportOfRuns } from "./compare-runs.ts";
+import { type RunRecord, reportOfRuns } from "./compare-runs.ts";
 import { renderReport } from "./render-report.ts";
 import type { ReportData } from "./report-data.ts";
 
@@ -138,4 +138,20 @@ it("says how long a run's steps took, and what of that they waited for data", ()
   expect(table?.rows[0]?.slice(3, 5)).toEqual(["50", "2.0 %"]);
   const [untimed] = reportOfRuns([{ ...run, rows }]).tables ?? [];
   expect(untimed?.rows[0]?.slice(3, 5)).toEqual(["–", "–"]);
+});
+
+it("shows what a run's models were seen to do, and several runs' scores beside each other", () => {
+  const { scores, samples, grams } = data("seen");
+  const run = { command: "", config: {}, versions: {}, stages: [{ name: "dpt", totalSteps: 900 }], rows };
+  const evaluation = { scores, samples, grams } as NonNullable<RunRecord["evaluation"]>;
+  const alone = renderReport(reportOfRuns([{ ...run, name: "one", evaluation }]));
+  for (const head of ["Scores", "Answers", "What the visual tokens relate"])
+    expect(alone).toContain(`<h2>${head}</h2>`);
+  const [table] =
+    reportOfRuns([
+      { ...run, name: "one", evaluation },
+      { ...run, name: "two" },
+    ]).tables ?? [];
+  expect(table?.title).toBe("Scores");
+  expect(table?.rows).toContainEqual(["one", "student", "macro", "61.3"]);
 });

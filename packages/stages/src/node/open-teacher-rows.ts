@@ -1,4 +1,4 @@
-import type { TokenBatch } from "@kd/contract";
+import { KdError, type TokenBatch } from "@kd/contract";
 import { type PackedArray, packArrays } from "@kd/disk-cache";
 import { type DiskCache, openDiskCache } from "@kd/disk-cache/node";
 import type { VisionLanguageModel } from "@kd/tensor-core";
@@ -17,8 +17,11 @@ const FORMAT = "rows of a teacher 1";
 export interface TeacherRowsOptions {
   /** Hash of all that decides the teacher's numbers: weights, configuration, processor; `modelHash` of `@kd/mllm` makes one. */
   readonly identity: string;
-  /** Computes what is missing. @defaultValue none: what is missing is an error, and the head comes from the folder */
-  readonly teacher?: VisionLanguageModel;
+  /**
+   * Computes what is missing; a function is called once something is, so that a whole folder costs no teacher. The head then comes from the
+   * folder. @defaultValue none: what is missing is an error
+   */
+  readonly teacher?: VisionLanguageModel | (() => Promise<VisionLanguageModel>);
   /**
    * How response rows are kept. Top-k rows are small, serve the forward KL at one temperature, and leave the order of all other ids out; k = V
    * leaves out nothing. @defaultValue top 64; hidden states where these are smaller (D < 194)
@@ -50,10 +53,22 @@ export interface StoredTeacherRows extends TeacherRows, Pick<DiskCache, "folder"
  * cannot be; `KD_IO` as `openDiskCache`.
  */
 export async function openTeacherRows(folder: string, options: TeacherRowsOptions): Promise<StoredTeacherRows> {
-  const { identity, teacher, dtype = "F16", temperature = 1 } = options;
+  const { identity, dtype = "F16", temperature = 1 } = options;
   const disk = openDiskCache(folder, { format: FORMAT });
-  if (teacher !== undefined) await writeHead(folder, identity, teacher.head);
-  const head = teacher?.head ?? (await readHead(folder, identity));
+  let teacher = typeof options.teacher === "function" ? undefined : options.teacher;
+  const load = async (): Promise<VisionLanguageModel | undefined> => {
+    if (teacher !== undefined || typeof options.teacher !== "function") return teacher;
+    teacher = await options.teacher();
+    return teacher;
+  };
+  const kept = teacher === undefined ? await readHead(folder, identity) : undefined;
+  const head = kept ?? (await load())?.head;
+  if (head === undefined)
+    throw new KdError(
+      "KD_DATA",
+      `${folder}: no head of teacher ${identity.slice(0, 12)}…, or a damaged one; fill it with cacheTeacher, or open it with the teacher`,
+    );
+  if (kept === undefined) await writeHead(folder, identity, head);
   const { vocabulary = head.shape[0] } = options;
   const { response = defaultResponse(head.shape, vocabulary) } = options;
   const form: RowForm = { identity, dtype, response, temperature, vocabulary };
@@ -71,9 +86,10 @@ export async function openTeacherRows(folder: string, options: TeacherRowsOption
   ): Promise<number> => {
     const missing = [...keys.keys()].filter((i) => wantedOf(keys[i] as SampleKeys).some((key) => !isThere(key)));
     if (missing.length === 0) return 0;
-    if (teacher === undefined) throw missingRows(folder, batch, missing[0] as number);
+    const model = await load();
+    if (model === undefined) throw missingRows(folder, batch, missing[0] as number);
     const picked = pickSamples(batch, missing);
-    const computed = await computeRows(teacher, picked, form);
+    const computed = await computeRows(model, picked, form);
     const pack = (arrays: readonly PackedArray[]) => packArrays(arrays, folder);
     const entries: (readonly [string, Uint8Array])[] = [];
     let row = 0;
@@ -109,12 +125,12 @@ export async function openTeacherRows(folder: string, options: TeacherRowsOption
           return read(batch, keys);
         } catch (error) {
           // What is missing is found as it is read; so is what is damaged, which then is not there any more.
-          if (teacher === undefined || (await fillKeys(batch, keys, disk.has)) === 0) throw error;
+          if (options.teacher === undefined || (await fillKeys(batch, keys, disk.has)) === 0) throw error;
         }
     },
     close: () => {
       disk.close();
-      if (teacher === undefined) head.dispose();
+      kept?.dispose();
     },
   };
 }

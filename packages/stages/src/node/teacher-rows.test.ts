@@ -214,7 +214,9 @@ describe("the folder", () => {
     const changed = { ...one, labels: one.labels.map((label, t) => (t === 5 ? -100 : label)) };
     for (const other of [{ ...one, picture: 2 }, sample(0, [3, 5, 5], 2), changed])
       await expect(rows.rows(batchOf([other]))).rejects.toMatchObject({ code: "KD_DATA" });
-    await expect(opened({ identity: "other" })).rejects.toThrow(/no rows of teacher other…; fill it with cacheTeacher/);
+    await expect(opened({ identity: "other" })).rejects.toThrow(
+      /no head of teacher other…, or a damaged one; fill it with cacheTeacher/,
+    );
     for (const form of [{ response: { topK: 4 } }, { dtype: "F32" }] as const) {
       const otherForm = await opened(form);
       await expect(otherForm.rows(batchOf([one]))).rejects.toMatchObject({ code: "KD_DATA" });
@@ -272,6 +274,49 @@ describe("the folder", () => {
     const cut = await opened();
     expect(await cut.rows(batchOf([two]))).toEqual(await cut.rows(batchOf([two])));
     cut.close();
+    free(teacher);
+  });
+
+  it("never takes a damaged head, and writes it again", async () => {
+    const teacher = await teacherOf();
+    const filling = await opened({ teacher });
+    const expected = await losses(filling);
+    filling.close();
+    const head = join(folder, readdirSync(folder).find((name) => name.startsWith("head-")) as string);
+    const whole = readFileSync(head);
+    const flipped = Uint8Array.from(whole);
+    flipped[whole.length - 9] = (flipped[whole.length - 9] as number) ^ 1;
+    for (const damaged of [flipped, whole.subarray(0, whole.length - 9), whole.subarray(0, 4)]) {
+      writeFileSync(head, damaged);
+      await expect(opened()).rejects.toThrow(/no head of teacher teacher…, or a damaged one/);
+      (await opened({ teacher })).close();
+      expect(readFileSync(head).equals(whole)).toBe(true);
+    }
+    const rows = await opened();
+    expect((await losses(rows)).map(({ loss }) => loss)).toEqual(expected.map(({ loss }) => loss));
+    rows.close();
+    free(teacher);
+  });
+
+  it("asks for a teacher that is a function once something is missing, not before", async () => {
+    const teacher = await teacherOf();
+    let loaded = 0;
+    const lazy = async () => {
+      loaded++;
+      return teacher;
+    };
+    const filling = await opened({ teacher: lazy });
+    expect(loaded).toBe(1); // its head was not there
+    await filling.fill(batchOf([one, two]));
+    filling.close();
+    const rows = await opened({ teacher: lazy });
+    expect(await rows.fill(batchOf([one, two]))).toBe(0);
+    await rows.rows(batchOf([two]));
+    expect(loaded).toBe(1);
+    await rows.rows(batch); // with a third sample
+    await rows.rows(batchOf([sample(0, [3, 6, 5], 2)]));
+    expect([loaded, teacher.read()]).toEqual([2, 4]);
+    rows.close();
     free(teacher);
   });
 
