@@ -51,6 +51,7 @@ beforeAll(async () => {
       batch_size: 4,
       max_steps: 6,
       save_steps: 100,
+      eval_samples: 0, // else so few records are all asked at the start, the broken one among them
       lora: { r: 2, lora_dropout: 0.3 },
     }),
   );
