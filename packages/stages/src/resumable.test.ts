@@ -73,6 +73,8 @@ const unreal = (batch: TokenBatch): TokenBatch =>
     ? batch
     : { ...batch, images: { ...batch.images, data: new Float32Array(6).fill(Number.NaN) } };
 
+const labels = (first: number): Int32Array => Int32Array.of(-100, -100, -100, first, 7);
+
 /** What becomes of the failing step, which has two micro-batches; each draws from the stream before it fails. */
 const failures: Readonly<Record<string, (step: () => readonly TokenBatch[]) => readonly TokenBatch[]>> = {
   "half of its data read": (step) => step().slice(1).map(broken),
@@ -86,7 +88,7 @@ it.each(Object.keys(failures))(
     await useBackend({ engine: oneEngine("cpu"), blas: false });
     const draws = (student: ReturnType<typeof tinyModel>, fails = TOTAL, saved?: TrainingState) => {
       const rng = { now: createRng(5) };
-      const step = () => Array.from({ length: 2 }, () => tinyBatch({ image: rng.now.next() < 0.9 }));
+      const step = () => Array.from({ length: 2 }, () => ({ ...tinyBatch(), labels: labels(rng.now.int(9)) }));
       return resumable({
         params: student.params,
         trainable: trainableNames(stages.sft, student),
