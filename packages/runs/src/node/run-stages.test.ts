@@ -423,3 +423,27 @@ it("names a stage that ends early and a place that cannot be written", async () 
     message: expect.stringMatching(/choose another folder$/),
   });
 });
+
+it("saves the step whose evaluation fails, with its row", async () => {
+  const folder = join(root, "unmeasured");
+  const failing = (fails: boolean): RunOptions => ({
+    ...options(folder),
+    evaluate: async (_, step) => {
+      if (fails && step === 4) throw new KdError("KD_SHAPE", "scores: cannot be");
+      return { "eval/score": step };
+    },
+    evaluateEvery: 2,
+    checkpointEvery: 100,
+  });
+  await expect(run(failing(true))).rejects.toMatchObject({
+    code: "KD_SHAPE",
+    message: expect.stringMatching(/scores: cannot be; step 4 is saved in /),
+  });
+  expect(await readMetrics(join(folder, "metrics.jsonl"))).toHaveLength(4);
+  const resumed: number[] = [];
+  await run({ ...failing(false), start: "resume" }, (event) => {
+    if (event.kind === "step") resumed.push(event.row._step);
+    return false;
+  });
+  expect(resumed[0]).toBe(5);
+});

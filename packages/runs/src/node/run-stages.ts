@@ -102,7 +102,7 @@ async function* runLocked(options: RunOptions): AsyncGenerator<RunEvent, RunResu
           const { user, system } = process.cpuUsage(cpu);
           const atEnd = report.step === totalSteps;
           const due = atEnd || report.step % (options.evaluateEvery ?? Math.max(1, Math.round(totalSteps / 10))) === 0;
-          const evaluation = evaluate !== undefined && due ? await evaluate(name, report.step) : {};
+          const { values: evaluation = {}, ...failing } = due ? await evaluated(evaluate?.(name, report.step)) : {};
           const place = {
             stage: name,
             before,
@@ -119,6 +119,7 @@ async function* runLocked(options: RunOptions): AsyncGenerator<RunEvent, RunResu
           if (better) best = { score, step: done };
           const millisecondsLeft = ((performance.now() - started) / (done - from)) * (totalSteps - report.step);
           yield { kind: "step", stage: name, totalSteps, report, row, millisecondsLeft };
+          if ("failure" in failing) throw yield* failed(failing.failure); // this step is done
           const stop = signal?.aborted === true;
           if (stop || atEnd || better || report.step % (stage.checkpointEvery ?? checkpointEvery) === 0)
             yield await save(name, report.step, training.save);
@@ -150,4 +151,15 @@ async function* runLocked(options: RunOptions): AsyncGenerator<RunEvent, RunResu
 function isBetter(score: number, before: number | undefined, lowest: boolean): boolean {
   if (!Number.isFinite(score)) return false;
   return before === undefined || (lowest ? score < before : score > before);
+}
+
+/** An evaluation's numbers, or why there are none. */
+async function evaluated(
+  numbers: Promise<Readonly<Record<string, number>>> | undefined,
+): Promise<{ readonly values?: Readonly<Record<string, number>> | undefined; readonly failure?: unknown }> {
+  try {
+    return { values: await numbers };
+  } catch (failure) {
+    return { failure };
+  }
 }
