@@ -1,16 +1,6 @@
 import type { Row } from "./results-csv.ts";
 
-const HEAD = [
-  "what",
-  "threads",
-  "product",
-  "kd ms",
-  "PyTorch ms",
-  "ratio",
-  "compiled ms",
-  "ratio",
-  "MiB: kd, PyTorch, compiled",
-];
+const MEASURED = ["kd ms", "PyTorch ms", "ratio", "compiled ms", "ratio", "MiB: kd, PyTorch, compiled"];
 
 /** Kinds of things in the order in which people ask for them, and what each is in words. */
 const KINDS: readonly (readonly [RegExp, string])[] = [
@@ -32,16 +22,6 @@ const thingsOf = (rows: readonly Row[]): string[] =>
 
 /** Markdown with a line a thing and product of ours, every side with the threads that are best for it. */
 export function shortTable(rows: readonly Row[]): string {
-  const head = [
-    "what",
-    "products by",
-    "kd ms",
-    "PyTorch ms",
-    "ratio",
-    "compiled ms",
-    "ratio",
-    "MiB: kd, PyTorch, compiled",
-  ];
   const lines = thingsOf(rows).flatMap((what) => {
     const all = rows.filter((row) => row.what === what);
     const peers = all.filter((row) => !isOurs(row));
@@ -59,7 +39,7 @@ export function shortTable(rows: readonly Row[]): string {
         return [inWords(what), ...cells];
       });
   });
-  return markdown(head, lines);
+  return markdown(["what", "products by", ...MEASURED], lines);
 }
 
 const markdown = (head: readonly string[], lines: readonly (readonly string[])[]): string =>
@@ -71,7 +51,7 @@ const markdown = (head: readonly string[], lines: readonly (readonly string[])[]
  */
 export function markdownTable(rows: readonly Row[]): string {
   return markdown(
-    HEAD,
+    ["what", "threads", "product", ...MEASURED],
     thingsOf(rows).flatMap((what) => linesOf(rows.filter((row) => row.what === what))),
   );
 }
