@@ -10,6 +10,7 @@ const TITLES: Readonly<Record<string, string>> = {
   "opt/grad_norm": "gradient norm",
   "opt/update_norm": "update norm",
   "opt/lr": "learning rate",
+  "eval/loss": "evaluation loss",
   "eval/agreement": "agreement with the teacher",
   "eval/kl": "KL to the teacher",
   "perf/tokens_per_second": "tokens per second",
