@@ -75,16 +75,9 @@ async function readSet(
   { student, features, stage, count, heldOut }: ReadSet,
 ): Promise<EvaluationSet> {
   const encoder = await createEncoder(encoderOptions(stage, { student, features }));
-  const places = sources.flatMap((source) => Array.from(source.lengths, (words, i) => ({ source, i, words })));
-  const readable = places.filter(({ words }) => words !== 0);
-  const chosen = Array.from(
-    { length: Math.min(count, readable.length) },
-    (_, k) =>
-      readable[Math.floor((k * readable.length) / Math.min(count, readable.length))] as (typeof readable)[number],
-  );
   const samples: Awaited<ReturnType<typeof encoder.encode>>[] = [];
   const questions: EvaluationQuestion[] = [];
-  for (const { source, i } of chosen) {
+  for (const { source, i } of evenlySpread(sources, count)) {
     const record = await source.get(i);
     try {
       const sample = await encoder.encode(record);
@@ -113,6 +106,20 @@ async function readSet(
   const what = `${samples.length} records of ${sources.map(({ name }) => basename(name)).join(", ")}`;
   const note = `${what}, ${heldOut ? "given for this" : "which the student was trained on: eval_data_path names others"}`;
   return { note, batches, questions };
+}
+
+/** So many of the readable records of all sources, without a list of them all. */
+function* evenlySpread(sources: readonly DiskSource[], count: number): Generator<{ source: DiskSource; i: number }> {
+  const readable = sources.reduce((sum, { lengths }) => sum + lengths.filter(Boolean).length, 0);
+  const wanted = Math.min(count, readable);
+  let [seen, given] = [0, 0];
+  for (const source of sources)
+    for (const [i, words] of source.lengths.entries()) {
+      if (words === 0) continue;
+      if (seen++ !== Math.floor((given * readable) / wanted)) continue;
+      yield { source, i };
+      if (++given === wanted) return;
+    }
 }
 
 /** The first question with its own pictures; the answer is there to compare with. */
