@@ -3,7 +3,7 @@ import { generate, type Llava } from "@kd/mllm";
 import type { RunEvaluation } from "@kd/runs/node";
 import { type TeacherRows, tokenRelation } from "@kd/stages";
 import { type RunConfig, templateOf } from "./config.ts";
-import { answeringStage, type EvaluationQuestion, type EvaluationSet } from "./evaluation-set.ts";
+import { type EvaluationQuestion, type EvaluationSet, evaluationStage } from "./evaluation-set.ts";
 import type { Student } from "./student.ts";
 import type { Teacher } from "./teacher.ts";
 
@@ -107,7 +107,7 @@ async function gramsOf(
 
 /** What ends an answer: the model's own end tokens and the template's, as the saved student has it. */
 function endTokens(config: RunConfig, { text }: Student): number[] {
-  const end = templateOf(answeringStage(config)).afterAnswer.trim();
+  const end = templateOf(evaluationStage(config)).afterAnswer.trim();
   const [own] = end === "" ? [] : text.tokenizer.encode(end);
   return [...new Set([...text.eosTokenIds, ...(own === undefined ? [] : [own])])];
 }

@@ -3,7 +3,8 @@ import { KdError, type TokenBatch } from "@kd/contract";
 import { type Conversation, collate, encodeConversation, parseConversation, type Sample } from "@kd/data";
 import { type DiskSource, openSource, pictureBytes, readImage } from "@kd/data/node";
 import sharp from "sharp";
-import { foldersOf, type RunConfig, type StageConfig, sourcesOf, templateOf } from "./config.ts";
+import { answeringStage } from "./answering-stage.ts";
+import { foldersOf, type RunConfig, type StageConfig, type StageName, sourcesOf, templateOf } from "./config.ts";
 import type { FeatureStore } from "./feature-store.ts";
 import { encoderOptions } from "./stage-data.ts";
 import { microBatchSize } from "./stage-steps.ts";
@@ -34,11 +35,9 @@ const ASKED = 24; // questions: an answer takes many passes, a measurement one
 const SIDE = 256; // pixels of a report's picture
 const TAG = "<image>";
 
-/** The stage whose template answers questions, the last of these; a captioning one where there is no other. */
-export function answeringStage(config: RunConfig): StageConfig {
-  const all = config.stages.map((name) => config[name] as StageConfig);
-  return all.findLast((stage) => !templateOf(stage).dropQuestion) ?? (all.at(-1) as StageConfig);
-}
+/** The stage that the records are read for: the last that answers questions, or a captioning one where there is no other. */
+export const evaluationStage = (config: RunConfig): StageConfig =>
+  answeringStage(config) ?? (config[config.stages.at(-1) as StageName] as StageConfig);
 
 /** Reads `eval_samples` records, evenly spread; undefined where none are wanted. Throws as the data of a stage. */
 export async function openEvaluationSet(
@@ -47,7 +46,7 @@ export async function openEvaluationSet(
 ): Promise<EvaluationSet | undefined> {
   const { eval_samples: count, eval_data_path: path, eval_image_folder: imageFolder } = config;
   if (count === 0) return undefined;
-  const trained = answeringStage(config);
+  const trained = evaluationStage(config);
   const stage = {
     ...trained,
     ...(path === null ? {} : { data_path: path, image_folder: null }),

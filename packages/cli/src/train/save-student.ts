@@ -5,6 +5,7 @@ import { saveAdapter } from "@kd/slm/node";
 import { dispose } from "@kd/tensor-core";
 import { jsonText } from "../json-file.ts";
 import { chatTemplateOf } from "../prompt.ts";
+import { answeringStage } from "./answering-stage.ts";
 import { type RunConfig, type StageConfig, templateOf } from "./config.ts";
 import type { Student } from "./student.ts";
 
@@ -18,9 +19,8 @@ export async function saveStudent(
   config: RunConfig,
 ): Promise<void> {
   const { tokenizerConfig, tokenizerJson, tokenizer } = text;
-  // The last stage that answers questions: a captioning stage knows no dialogue.
-  const templates = config.stages.map((name) => templateOf(config[name] as StageConfig));
-  const template = templates.findLast(({ dropQuestion }) => !dropQuestion);
+  const stage = answeringStage(config);
+  const template = stage && templateOf(stage);
   const { bosToken, eosToken = "", prefixIds } = tokenizer;
   const end = template?.afterAnswer.trim() ?? eosToken;
   const [eos] = end === "" ? [] : tokenizer.encode(end);
